@@ -1,0 +1,16 @@
+# unisim_options: language level, warnings and sanitizers of the project's own targets; never installed.
+add_library(unisim_options INTERFACE)
+target_compile_features(unisim_options INTERFACE cxx_std_20)
+target_compile_options(unisim_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wnon-virtual-dtor>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra>"
+  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-gnu-unique>")
+if(UNISIM_WERROR)
+  target_compile_options(unisim_options INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:-Werror>" "$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>")
+endif()
+if(UNISIM_SANITIZE)
+  target_compile_options(unisim_options INTERFACE
+    -fsanitize=${UNISIM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  target_link_options(unisim_options INTERFACE -fsanitize=${UNISIM_SANITIZE})
+endif()

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <unisim/tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace unisim {
+
+/// Images i < j that one encoder calls alike and another different. (No floats: `alike` and `apart` are the
+/// double cosines rounded once; the decision was made before rounding.)
+struct BlindPair {
+  int64_t i = 0;
+  int64_t j = 0;
+  float alike = 0;
+  float apart = 0;
+};
+
+struct MiningOptions {
+  double alike_above = 0.95;  ///< keep if cosine in the first rows is above this ...
+  double apart_below = 0.60;  ///< ... and cosine in the second is below this; both strict
+  Progress progress = {};     ///< progress(blocks done, blocks)
+};
+
+/// All pairs i < j with cos(alike_i, alike_j) > alike_above and cos(apart_i, apart_j) < apart_below, sorted by (i, j):
+/// the CLIP-blind pairs of Tong et al., "Eyes Wide Shut?" (arXiv 2401.06209, section 2.1), who use 0.95 and 0.6.
+///
+/// alike is [n, d1], apart [n, d2], rows of any length. Decided by the cosine in double of the rows as given against
+/// the thresholds as double. Blocked: never n x n in memory. A zero row scores 0 against everything; a row that is
+/// not finite is std::invalid_argument naming it.
+UNISIM_API std::vector<BlindPair> mine_blind_pairs(const Tensor& alike, const Tensor& apart,
+                                                   const MiningOptions& options = {});
+
+}  // namespace unisim

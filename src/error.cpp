@@ -1,0 +1,13 @@
+#include <unisim/error.h>
+
+namespace unisim {
+
+DataError::DataError(std::filesystem::path file, const std::string& message)
+    : std::runtime_error(file.string() + ": " + message), file_(std::move(file)) {}
+
+// Out of line, so that each type has one home for its type information, whichever library throws it.
+DataError::~DataError() = default;
+Unsupported::~Unsupported() = default;
+Cancelled::~Cancelled() = default;
+
+}  // namespace unisim

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+/// Files as the outside world hands them to us: regular files only, sizes bounded before anything is read.
+namespace unisim {
+
+/// The whole file. Throws filesystem_error if it cannot be opened or read, DataError if it is no regular file, is
+/// longer than max_bytes, or changed while it was read.
+std::vector<std::byte> read_file(const std::filesystem::path& file, int64_t max_bytes);
+
+/// Writes a unique temporary file beside `file`, makes it durable, renames it: whole or not at all.
+void write_file_whole(const std::filesystem::path& file, std::span<const std::byte> bytes);
+
+/// A file open for reading at offsets (pread); size and modification time are checked again by `check_unchanged`.
+class FileReader {
+ public:
+  explicit FileReader(std::filesystem::path file);
+  ~FileReader();
+  FileReader(FileReader&&) noexcept;
+  FileReader& operator=(FileReader&&) = delete;
+
+  const std::filesystem::path& path() const { return file_; }
+  int64_t size() const { return size_; }
+  /// Fills `to` from the offset; a short file is a DataError.
+  void read(int64_t offset, std::span<std::byte> to) const;
+  void check_unchanged() const;
+
+ private:
+  std::filesystem::path file_;
+  int descriptor_ = -1;
+  int64_t size_ = 0;
+  int64_t modified_ns_ = 0;
+};
+
+/// `folder / name` for a name found inside a file of that folder (a shard, a vocabulary): a plain file name, no
+/// separators, "..", NUL or drive; if it is a symbolic link, its target lies in the folder or in the blobs folder of
+/// the same Hugging Face repository. Throws DataError naming `said_by`.
+std::filesystem::path file_inside(const std::filesystem::path& folder, const std::string& name,
+                                  const std::filesystem::path& said_by);
+
+/// Where models are looked for: $UNISIM_CACHE, else $XDG_CACHE_HOME/unisim, else ~/.cache/unisim.
+std::filesystem::path cache_folder();
+
+/// The folder that a name means: an existing path; cache_folder()/models/NAME; for ORG/REPO (also "hf-hub:ORG/REPO")
+/// the snapshot of refs/main in the Hugging Face cache ($HF_HUB_CACHE; $HF_HOME/hub; $XDG_CACHE_HOME/huggingface/hub;
+/// ~/.cache/huggingface/hub); "local-dir:/path". Else DataError naming every place looked at.
+std::filesystem::path find_model(const std::string& path_or_name);
+
+}  // namespace unisim

@@ -1,0 +1,156 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// Model families as data: what a folder's JSON says, in the words of the arithmetic. The readers (config_*.cpp)
+/// fill these; the towers (vision_tower, text_tower) know nothing else. Never a subclass for a model.
+namespace unisim {
+
+enum class Activation { Gelu, GeluTanh, QuickGelu, Silu, Relu };
+
+enum class FeedForward {
+  Mlp,           ///< fc2(act(fc1 x))
+  SwiGluPacked,  ///< w_out(silu(first half) * second half) of one packed product (DINOv2 weights_in, timm GluMlp
+                 ///< with gate_last=False)
+};
+
+/// A stack of pre-norm transformer blocks: x += scale1 * attention(norm1 x); x += scale2 * feed_forward(norm2 x).
+struct BlocksConfig {
+  int64_t width = 0;
+  int64_t layers = 0;
+  int64_t heads = 0;
+  int64_t head_width = 0;   ///< width / heads unless the model says otherwise
+  int64_t mlp_width = 0;    ///< of the hidden layer; for SwiGluPacked, of one half
+  Activation activation = Activation::Gelu;
+  FeedForward feed_forward = FeedForward::Mlp;
+  double eps = 1e-5;        ///< of norm1, norm2 and qk-norm
+  bool qkv_bias = true;
+  bool proj_bias = true;
+  bool mlp_bias = true;
+  bool qk_norm = false;     ///< LayerNorm over each head's q and k before the product
+  bool layer_scale = false;
+  bool causal = false;      ///< row i sees rows 0..i alone
+};
+
+enum class VisionPool {
+  Cls,            ///< the class token
+  Mean,           ///< the mean of the patch tokens (class and register tokens left out)
+  MeanAll,        ///< the mean of all tokens
+  Attention,      ///< one learned probe attends to all tokens: attention_pool below
+};
+
+/// The multihead attention pooling of SigLIP and of timm's AttentionPoolLatent: probe q, k and v from the tokens, output
+/// projection, then x + mlp(norm x).
+struct AttentionPoolConfig {
+  int64_t heads = 0;
+  int64_t mlp_width = 0;
+  Activation activation = Activation::Gelu;
+  double eps = 1e-6;
+  bool qkv_bias = true;
+  bool qk_norm = false;
+  // Extend as timm's and OpenCLIP's variants need (pooling the result, several probes, a position table).
+};
+
+/// How positions learned for one grid serve another.
+enum class PositionResize {
+  Refused,         ///< the folder's grid alone
+  Dinov2,          ///< transformers' Dinov2Embeddings: bicubic, align_corners false, no antialias, by output size, fp32
+  Dinov2Registers, ///< transformers' Dinov2WithRegistersEmbeddings: as above with antialias
+  Timm,            ///< timm's resample_abs_pos_embed: bicubic with antialias
+};
+
+struct VisionConfig {
+  BlocksConfig blocks;
+  int64_t channels = 3;
+  int64_t image_height = 0, image_width = 0;  ///< what preprocessing makes
+  int64_t table_height = 0, table_width = 0;  ///< image size that the position table was learned for
+  int64_t patch_height = 0, patch_width = 0;
+  bool patch_bias = true;
+  bool class_token = true;
+  bool class_position = true;   ///< the position table has a row for the class token (timm no_embed_class: false)
+  bool register_positions = false;  ///< the table has rows for registers too (timm reg tokens without no_embed_class)
+  int64_t registers = 0;        ///< after the class token, before the patches
+  PositionResize position_resize = PositionResize::Refused;
+  bool norm_pre = false;        ///< LayerNorm before the first block (CLIP pre_layrnorm, timm pre_norm)
+  bool final_norm = true;       ///< LayerNorm after the last block, over all tokens, before pooling
+  bool pool_norm = false;       ///< LayerNorm after pooling (CLIP post_layernorm of the class token, timm fc_norm)
+  double norm_eps = 1e-5;       ///< of norm_pre, final_norm, pool_norm
+  VisionPool pool = VisionPool::Cls;
+  std::optional<AttentionPoolConfig> attention_pool;
+  int64_t projection = 0;       ///< 0: none; else the embedding is projection [width, projection] of the pooled row
+  bool projection_bias = false;
+};
+
+enum class TextPool {
+  EndToken,     ///< the row of the first `end_token` id
+  ArgMax,       ///< the row of the largest id (OpenAI's rule; transformers with eos_token_id 2)
+  Last,         ///< the last row of the padded context (SigLIP)
+  First,        ///< the first row
+};
+
+struct TextConfig {
+  BlocksConfig blocks;
+  int64_t vocabulary = 0;
+  int64_t context = 0;
+  TextPool pool = TextPool::EndToken;
+  int64_t end_token = 0;
+  int64_t pad_token = 0;
+  bool pad_mask = false;        ///< padding is hidden from attention
+  double norm_eps = 1e-5;       ///< of the final norm
+  int64_t projection = 0;
+  bool projection_bias = false;
+};
+
+enum class ResizeRule {
+  None,
+  ShortestEdge,   ///< the shorter side becomes `height`, the longer int(long * height / short)
+  Exact,          ///< [height, width] whatever the shape
+  LongestEdge,    ///< fits inside, then padded with `fill` (OpenCLIP resize_mode "longest")
+};
+
+/// From an 8-bit RGB picture to what the tower sees, step by step: resize, crop, times `rescale`, minus mean, over std.
+struct PreprocessConfig {
+  ResizeRule rule = ResizeRule::ShortestEdge;
+  int64_t resize_height = 0, resize_width = 0;
+  int64_t resample = 3;         ///< Pillow's number
+  int64_t crop_height = 0, crop_width = 0;  ///< 0: no crop
+  int64_t fill = 0;
+  double rescale = 1.0 / 255;   ///< 1: no rescaling
+  std::vector<double> mean = {0, 0, 0};
+  std::vector<double> std = {1, 1, 1};
+};
+
+/// How texts become rows of ids: the tokenizer's own file, and what the model's tokenizer configuration adds.
+struct TextInputConfig {
+  std::filesystem::path tokenizer;  ///< a tokenizer.json
+  int64_t context = 0;
+  int64_t pad_token = 0;
+  int64_t end_token = -1;       ///< appended, and kept when cut; -1: the post-processor does it
+  int64_t start_token = -1;
+  bool lower_case = false;      ///< before the tokenizer (SigLIP's canonicalisation adds more)
+  bool canonicalize = false;    ///< SigLIP v1 in OpenCLIP/transformers: lower, no punctuation, single spaces
+};
+
+/// How a folder names its tensors; a layout is a rule from our names to the file's (weights.h).
+enum class Layout { HuggingFaceClip, HuggingFaceSiglip, HuggingFaceDinov2, HuggingFaceVit, OpenClip, Timm };
+
+struct ModelConfig {
+  std::string family;           ///< "clip", "siglip", "dinov2", "vit"
+  Layout layout = Layout::HuggingFaceClip;
+  std::filesystem::path folder;
+  std::vector<std::string> weight_stems = {"model"};
+  std::optional<VisionConfig> vision;
+  std::optional<TextConfig> text;
+  std::optional<PreprocessConfig> preprocess;  ///< of the vision tower; required when there is one
+  std::optional<TextInputConfig> text_input;   ///< absent where the folder has no tokenizer: tokenize() then says so
+};
+
+/// Reads the JSON files of a model folder: which layout it is, then everything above. Throws DataError for what is
+/// missing or impossible, Unsupported for a field or family that we do not honour.
+ModelConfig read_model_config(const std::filesystem::path& folder);
+
+}  // namespace unisim

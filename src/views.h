@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+
+namespace unisim {
+
+/// Rows of equal width, `stride` elements apart, in memory that someone else owns.
+template <class T>
+struct Rows {
+  T* data = nullptr;
+  int64_t rows = 0;
+  int64_t width = 0;
+  int64_t stride = 0;
+
+  constexpr T* row(int64_t i) const { return data + i * stride; }
+};
+
+}  // namespace unisim
