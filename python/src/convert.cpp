@@ -1,0 +1,33 @@
+#include "convert.h"
+
+#include <torch/csrc/autograd/python_variable.h>
+
+namespace unisim {
+
+std::filesystem::path path_from(py::handle object) {
+  const py::object path = py::module_::import("os").attr("fsencode")(object);
+  return std::filesystem::path(path.cast<std::string>());
+}
+
+Progress progress_from(py::handle callback) {
+  // Runs without the GIL: takes it to look at signals and to call back.
+  py::object held = py::reinterpret_borrow<py::object>(callback);
+  auto shared = std::shared_ptr<py::object>(new py::object(std::move(held)), [](py::object* p) {
+    py::gil_scoped_acquire gil;
+    delete p;
+  });
+  return [shared](int64_t done, int64_t total) {
+    py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!shared->is_none()) (*shared)(done, total);
+  };
+}
+
+Tensor tensor_from(py::handle object) {
+  if (THPVariable_Check(object.ptr())) return object.cast<Tensor>();
+  if (py::hasattr(object, "__dlpack__"))
+    return py::module_::import("torch").attr("from_dlpack")(object).cast<Tensor>();
+  return py::module_::import("torch").attr("as_tensor")(object).cast<Tensor>();
+}
+
+}  // namespace unisim

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <torch/csrc/utils/pybind.h>
+#include <unisim/unisim.h>
+
+#include <string>
+#include <vector>
+
+/// What Python hands over, as the library's types. Nothing here computes.
+namespace unisim {
+
+namespace py = pybind11;
+
+/// One image: a path, bytes, PIL.Image, numpy uint8 [H, W, 3] or [H, W], or a unisim.Image. A file in a format that
+/// only Pillow reads is opened by Pillow. TypeError or ValueError for anything else, saying what was given.
+Image image_from(py::handle object);
+
+/// A sequence of images, or one image for a sequence of one.
+std::vector<Image> images_from(py::handle object);
+
+/// A path, str or os.PathLike.
+std::filesystem::path path_from(py::handle object);
+
+/// A torch tensor, or anything with __dlpack__ or a numpy array: shared where possible, never computed on.
+Tensor tensor_from(py::handle object);
+
+/// None, or a callable as progress(done, total). Between batches signals are looked at, so that Ctrl-C ends the run
+/// as KeyboardInterrupt; the callback takes the GIL itself.
+Progress progress_from(py::handle callback);
+
+void init_error(py::module_& m);
+void init_image(py::module_& m);
+void init_tokenizer(py::module_& m);
+void init_encoder(py::module_& m);
+void init_similarity(py::module_& m);
+void init_mining(py::module_& m);
+void init_fusion(py::module_& m);
+void init_metric(py::module_& m);
+
+}  // namespace unisim

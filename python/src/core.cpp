@@ -1,0 +1,12 @@
+#include "convert.h"
+
+namespace unisim {
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "unisim's C++ library as Python sees it; import unisim instead.";
+  m.attr("__version__") = version();
+  m.attr("built_with_cuda") = built_with_cuda();
+  init_error(m);
+}
+
+}  // namespace unisim
