@@ -1,0 +1,184 @@
+"""The main job on real photographs: LPIPS and an encoder say what looks alike, and how often each is right."""
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import demo_photos
+from demo_photos import DISTORTIONS
+
+import unisim
+from unisim.report import Closest, Table, write_report
+
+MODEL = "dinov2-vits14-saliency"
+LAST, NINTH = "DINOv2, last layer", "DINOv2, layer 9"
+ALIKE_ABOVE, APART_BELOW = 0.75, 0.45
+MOST_OWN = 60  # pictures of a user's own folder: the demo takes a minute; `unisim mine` takes them all
+
+
+def progress(what):
+    """A callback that counts on one line of stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        print(f"{what} ...", file=sys.stderr)
+        return None
+
+    def show(done, total):
+        print(f"\r{what}: {done}/{total} ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def metrics_of(encoder):
+    """Title to metric: what the demo holds against the known order."""
+    return {
+        "LPIPS (AlexNet)": unisim.metric("lpips-alex"),
+        NINTH: unisim.by_cosine(encoder, layer=9, pool="mean"),
+        LAST: unisim.by_cosine(encoder),
+        "SSIM": unisim.metric("ssim"),
+        "PSNR": unisim.metric("psnr"),
+    }
+
+
+def order_scores(title, metric, pictures, strangers):
+    """Kind to (right, asked): is the weaker change closer; are a picture's own variants closer than a stranger."""
+    variants = [name for name in pictures[0] if name != "original"]
+    images = {}
+    xs, ys = [], []
+    for picture, stranger in zip(pictures, strangers, strict=True):
+        for file in (*(picture[name] for name in variants), stranger):
+            xs.append(images.setdefault(picture["original"], unisim.read_image(picture["original"])))
+            ys.append(images.setdefault(file, unisim.read_image(file)))
+    sign = 1 if metric.higher_is_better else -1
+    scores = (sign * metric(xs, ys, progress=progress(f"order by {title}"))).tolist()
+    right = dict.fromkeys((*DISTORTIONS, "mirror", "another photo"), 0)
+    row = len(variants) + 1
+    for k in range(len(pictures)):
+        closeness = dict(zip([*variants, "stranger"], scores[k * row : (k + 1) * row], strict=True))
+        for kind in DISTORTIONS:
+            right[kind] += closeness[f"{kind} weak"] > closeness[f"{kind} strong"]
+        right["mirror"] += closeness["mirror"] > closeness["stranger"]
+        right["another photo"] += min(closeness[f"{kind} weak"] for kind in DISTORTIONS) > closeness["stranger"]
+    return {kind: (count, len(pictures)) for kind, count in right.items()}
+
+
+def accuracy_table(metrics, pictures):
+    strangers = demo_photos.strangers(pictures)
+    rows = []
+    for title, metric in metrics.items():
+        scores = order_scores(title, metric, pictures, strangers)
+        right, asked = (sum(pair[k] for pair in scores.values()) for k in (0, 1))
+        rows.append([title, f"{right / asked:.0%}", *(f"{r}/{n}" for r, n in scores.values())])
+    return Table(
+        "How often each metric is right",
+        "Each picture was changed weakly and strongly: saved as JPEG (quality 50 and 5), blurred (sigma 1 and 5 "
+        "pixels), noised (sigma 8 and 50), cropped (95 % and 60 % kept, enlarged). Right: the weak change is closer to "
+        "the picture than the strong one. Mirror: the mirrored picture is closer than another photograph. Another "
+        "photo: so is every weak change.",
+        ["metric", "in all", *DISTORTIONS, "mirror", "another photo"],
+        rows,
+    )
+
+
+def closest(originals, collection, lpips, rows):
+    """For each original, what LPIPS and each encoder call closest in the collection, itself apart."""
+    images = unisim.read_images(collection)
+    cosines = {title: unisim.cosine(r, r) for title, r in rows.items()}
+    table = []
+    show = progress("closest by LPIPS")
+    for done, file in enumerate(originals, start=1):
+        own = collection.index(file)
+        others = [k for k in range(len(collection)) if k != own]
+        distances = lpips([images[own]] * len(others), [images[k] for k in others]).tolist()
+        least = min(range(len(others)), key=lambda k: distances[k])
+        neighbours = [("LPIPS (lower: closer)", collection[others[least]], f"{distances[least]:.3f}")]
+        for title, matrix in cosines.items():
+            best = max(others, key=lambda k: matrix[own, k].item())
+            neighbours.append((f"{title} (cosine)", collection[best], f"{matrix[own, best].item():.3f}"))
+        table.append(Closest(file, neighbours))
+        if show:
+            show(done, len(originals))
+    return table
+
+
+def print_summary(table, near, pairs, collection):
+    print(f"\n{table.title} ({len(near)} photographs):")
+    lines = [table.columns, *table.rows]
+    widths = [max(len(str(row[k])) for row in lines) for k in range(len(table.columns))]
+    for row in lines:
+        print("  " + "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"\nClosest to each photograph, by LPIPS and by {NINTH}:")
+    for row in near[:6]:
+        by_lpips, by_encoder = row.neighbours[0], row.neighbours[1]
+        print(f"  {row.file.name}: {by_lpips[1].name} ({by_lpips[2]}); {by_encoder[1].name} ({by_encoder[2]})")
+    if len(near) > 6:
+        print(f"  ... and {len(near) - 6} more in the report")
+    print(f"\nCalled alike by {LAST} (above {ALIKE_ABOVE}), different by {NINTH} (below {APART_BELOW}): {len(pairs)} pairs")
+    for pair in sorted(pairs, key=lambda pair: pair.apart - pair.alike)[:5]:
+        print(f"  {collection[pair.i].name} and {collection[pair.j].name}: {pair.alike:.3f} and {pair.apart:.3f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="your own pictures; default: scikit-image's and scikit-learn's")
+    parser.add_argument("--out", type=Path, default=Path("build/demo"))
+    given = parser.parse_args()
+    start = time.monotonic()
+    files = demo_photos.photos_in(given.folder) if given.folder else demo_photos.shipped_photos()
+    found = len(files)
+    files = files[:MOST_OWN]
+    shutil.rmtree(given.out, ignore_errors=True)
+    pictures, failures = demo_photos.write_variants(files, given.out / "pictures")
+    for file, error in failures:
+        print(f"not read: {file}: {error}", file=sys.stderr)
+    if len(pictures) < 2:
+        sys.exit(f"demo: {given.folder} holds {len(pictures)} readable pictures of {found}; at least 2 are needed")
+
+    encoder = unisim.Encoder.load(MODEL)
+    metrics = metrics_of(encoder)
+    table = accuracy_table(metrics, pictures)
+    originals = [picture["original"] for picture in pictures]
+    collection = originals + [picture[name] for picture in pictures for name in ("mirror", "blur strong", "crop strong")]
+    images = unisim.read_images(collection)
+    rows = {
+        NINTH: encoder.embed_images(images, layer=9, pool="mean", progress=progress(f"embed, {NINTH}")),
+        LAST: encoder.embed_images(images, progress=progress(f"embed, {LAST}")),
+    }
+    near = closest(originals, collection, metrics["LPIPS (AlexNet)"], rows)
+    pairs = unisim.mine_blind_pairs(rows[LAST], rows[NINTH], alike_above=ALIKE_ABOVE, apart_below=APART_BELOW)
+
+    print_summary(table, near, pairs, collection)
+    report = (given.out / "report.html").resolve()
+    write_report(
+        report,
+        files=collection,
+        alike=rows[LAST],
+        apart=rows[NINTH],
+        pairs=pairs,
+        alike_above=ALIKE_ABOVE,
+        apart_below=APART_BELOW,
+        alike_name=LAST,
+        apart_name=NINTH,
+        failures=failures,
+        settings={
+            "unisim": unisim.__version__,
+            "encoder": f"{MODEL}: a DINOv2 ViT-S/14 tuned to predict saliency. Its last layers lost some meaning, which is "
+            "why its last layer and its layer 9 disagree",
+            "pictures": f"{len(originals)} of {found}, each as its middle square of {demo_photos.SIDE} pixels, with a "
+            "mirrored, a blurred and a cropped variant",
+            "thresholds": f"alike above {ALIKE_ABOVE}, apart below {APART_BELOW}; the 0.95 and 0.6 of the MMVP paper (arXiv "
+            "2401.06209) are for CLIP ViT-L/14 against DINOv2 ViT-L/14",
+        },
+        summary=[
+            "LPIPS measures what a person sees, patch by patch; an encoder says what a picture shows. Two layers of one "
+            "encoder do not agree either, and the pairs on which they disagree are worth a look."
+        ],
+        tables=[table],
+        closest=near,
+    )
+    print(f"\nreport: {report}  ({time.monotonic() - start:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
