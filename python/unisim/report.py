@@ -5,7 +5,6 @@ drawn, filters, settings, failures. Nothing is loaded from elsewhere when the pa
 """
 
 import base64
-import importlib.resources
 import io
 import os
 import tempfile
@@ -175,9 +174,7 @@ def write_report(
             if i not in pictures:
                 pictures[i] = thumbnail(file)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(
-        importlib.resources.files("unisim").joinpath("report.html.jinja").read_text("utf-8")
-    )
+    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text("utf-8"))
     page = template.render(
         title=title,
         summary=list(summary),
