@@ -160,6 +160,8 @@ def write_report(
     import jinja2
 
     files = [Path(file) for file in files]
+    if not len(files) == len(alike) == len(apart):
+        raise ValueError(f"[report] {len(files)} files, {len(alike)} and {len(apart)} rows: the counts must be equal")
     names = short_names(files)
     sample = pair_sample.sample_pairs(
         alike, apart, alike_above, apart_below, most_points=MOST_POINTS, most_near=MOST_PAIRS
