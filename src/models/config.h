@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -52,7 +53,7 @@ struct AttentionPoolConfig {
   double eps = 1e-6;
   bool qkv_bias = true;
   bool qk_norm = false;
-  // Extend as timm's and OpenCLIP's variants need (pooling the result, several probes, a position table).
+  bool prefix_tokens = true;  ///< class and register tokens are attended to as well
 };
 
 /// How positions learned for one grid serve another.
@@ -83,6 +84,8 @@ struct VisionConfig {
   std::optional<AttentionPoolConfig> attention_pool;
   int64_t projection = 0;       ///< 0: none; else the embedding is projection [width, projection] of the pooled row
   bool projection_bias = false;
+  bool timm_trunk = false;       ///< OpenCLIP: the tower is timm's, under visual.trunk
+  bool trunk_projection = false; ///< and its classifier is the projection: visual.trunk.head, not visual.head.proj
 };
 
 enum class TextPool {
@@ -109,7 +112,14 @@ enum class ResizeRule {
   None,
   ShortestEdge,   ///< the shorter side becomes `height`, the longer int(long * height / short)
   Exact,          ///< [height, width] whatever the shape
-  LongestEdge,    ///< fits inside, then padded with `fill` (OpenCLIP resize_mode "longest")
+  Cover,          ///< covers [height, width], the ratio kept, sides rounded (timm's ResizeKeepRatio)
+  Inside,         ///< fits inside [height, width], the ratio kept, sides rounded (the same with longest=1)
+};
+
+/// Where the middle lies when a side is odd, for cropping and for what is padded instead.
+enum class CropRule {
+  Transformers,   ///< crop from floor(d / 2); pad ceil(d / 2) before
+  Torchvision,    ///< crop from d / 2 rounded half to even; pad floor(d / 2) before
 };
 
 /// From an 8-bit RGB picture to what the tower sees, step by step: resize, crop, times `rescale`, minus mean, over std.
@@ -118,21 +128,32 @@ struct PreprocessConfig {
   int64_t resize_height = 0, resize_width = 0;
   int64_t resample = 3;         ///< Pillow's number
   int64_t crop_height = 0, crop_width = 0;  ///< 0: no crop
-  int64_t fill = 0;
+  CropRule crop_rule = CropRule::Transformers;
+  std::array<uint8_t, 3> fill = {0, 0, 0};  ///< stands where a picture is smaller than the crop
   double rescale = 1.0 / 255;   ///< 1: no rescaling
   std::vector<double> mean = {0, 0, 0};
   std::vector<double> std = {1, 1, 1};
 };
 
+/// What is done to a text before the tokenizer sees it.
+enum class TextCleaning {
+  None,
+  SiglipCanonical,    ///< transformers' SiglipTokenizer: lower case, no punctuation, single spaces
+  OpenClipWhitespace, ///< open_clip's basic_clean and single spaces
+  OpenClipLower,      ///< the same in lower case
+  OpenClipCanonical,  ///< basic_clean, "_" to a space, no punctuation, lower case, single spaces
+};
+
 /// How texts become rows of ids: the tokenizer's own file, and what the model's tokenizer configuration adds.
 struct TextInputConfig {
-  std::filesystem::path tokenizer;  ///< a tokenizer.json
+  std::filesystem::path tokenizer;  ///< a tokenizer.json; empty: none is at hand, and `missing` says what was looked for
+  std::string missing;
+  TextCleaning cleaning = TextCleaning::None;
   int64_t context = 0;
+  bool pad_left = false;
+  std::string pad_piece;         ///< the padding token by name; empty: pad_token
   int64_t pad_token = 0;
-  int64_t end_token = -1;       ///< appended, and kept when cut; -1: the post-processor does it
-  int64_t start_token = -1;
-  bool lower_case = false;      ///< before the tokenizer (SigLIP's canonicalisation adds more)
-  bool canonicalize = false;    ///< SigLIP v1 in OpenCLIP/transformers: lower, no punctuation, single spaces
+  std::string end_piece;         ///< appended where the post-processor does not; empty: never
 };
 
 /// How a folder names its tensors; a layout is a rule from our names to the file's (weights.h).
@@ -146,7 +167,8 @@ struct ModelConfig {
   std::optional<VisionConfig> vision;
   std::optional<TextConfig> text;
   std::optional<PreprocessConfig> preprocess;  ///< of the vision tower; required when there is one
-  std::optional<TextInputConfig> text_input;   ///< absent where the folder has no tokenizer: tokenize() then says so
+  std::optional<TextInputConfig> text_input;   ///< required when there is a text tower
+  bool custom_text = false;     ///< OpenCLIP's CustomTextCLIP: the text tower's tensors are under "text."
 };
 
 /// Reads the JSON files of a model folder: which layout it is, then everything above. Throws DataError for what is
