@@ -1,7 +1,29 @@
-"""Perceptual similarity of images and texts."""
+"""Perceptual similarity of images and texts.
 
-import torch  # noqa: F401  loads LibTorch before the extension asks for it
+The names below come from the extension, which brings LibTorch with it. They are loaded when first used, so that the
+command line answers `--help` and its own errors at once.
+"""
 
-from unisim import _core
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__version__ = _core.__version__
+from unisim._version import __version__
+
+if TYPE_CHECKING:
+    from unisim._core import *  # noqa: F403
+
+__all__ = [
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "_core" and name not in __all__:
+        raise AttributeError(f"module 'unisim' has no attribute {name!r}")
+    importlib.import_module("torch")  # LibTorch, before the extension asks for it
+    core = importlib.import_module("unisim._core")
+    return core if name == "_core" else getattr(core, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
