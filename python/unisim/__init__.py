@@ -12,6 +12,7 @@ from unisim._version import __version__
 if TYPE_CHECKING:
     from unisim._core import *  # noqa: F403
 
+# One list of what there is: a name added here is found in the extension.
 __all__ = [
     "__version__",
 ]
