@@ -20,4 +20,26 @@ struct Cuda {
 void l2_normalize(Cpu, Rows<const float> x, Rows<float> out, int32_t* flag);
 void l2_normalize(Cuda, Rows<const float> x, Rows<float> out, int32_t* flag);
 
+/// Grey by BT.601, 0.299 R + 0.587 G + 0.114 B, unrounded: rgb rows are 3 * out.width wide.
+void grey(Cpu, Rows<const uint8_t> rgb, Rows<double> out);
+
+/// What structural similarity says of two grey images of one size.
+struct Structure {
+  double similarity = 0;  ///< mean of luminance times contrast-structure: Wang et al. 2004, equation 13
+  double contrast = 0;    ///< mean of the contrast-structure term alone
+};
+
+constexpr int64_t ssim_window = 11;
+
+/// Over every 11 x 11 window inside the images: Gaussian weights of sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255, population
+/// covariance. Both sides at least 11. `workspace` is 4 * x.width long.
+Structure ssim(Cpu, Rows<const double> x, Rows<const double> y, double* workspace);
+
+/// The mean of each 2 x 2 square. Where either side is odd, one row above and one column to the left are repeated
+/// first, as piq does, so that out is [(rows + odd) / 2, (width + odd) / 2] with odd = 0 or 1 for both.
+void halve(Cpu, Rows<const double> x, Rows<double> out);
+
+/// The exact sum of (x - y)^2.
+int64_t squared_error(Cpu, Rows<const uint8_t> x, Rows<const uint8_t> y);
+
 }  // namespace unisim

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <unisim/image.h>
+
+#include <string>
+
+/// Metrics of the pixels alone. Two images of one size; std::invalid_argument, opening with the metric's
+/// name, where the sizes differ or are too small.
+namespace unisim {
+
+/// Structural similarity of the grey images (Wang, Bovik, Sheikh, Simoncelli 2004), in [-1, 1]; sides of at
+/// least 11.
+double ssim(const Image& x, const Image& y);
+
+/// Its product over five scales (Wang, Simoncelli, Bovik 2003), in [0, 1]: negative terms count as 0, as in
+/// piq. Sides of at least 161, so that the smallest scale still holds a window.
+double ms_ssim(const Image& x, const Image& y);
+
+/// Peak signal-to-noise ratio in dB, one mean square over all of R, G and B; infinity for equal images.
+double psnr(const Image& x, const Image& y);
+
+/// Throws unless both images are whole (pixels.size() as it must be) and of one size, at least `least` either
+/// way.
+void require_same_size(const std::string& operation, const Image& x, const Image& y, int64_t least);
+
+}  // namespace unisim
