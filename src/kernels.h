@@ -1,13 +1,13 @@
 #pragma once
 
-#include "views.h"
-
 #include <cstdint>
+
+#include "views.h"
 
 /// The contract of every custom kernel: plain pointers and sizes; no torch, no CUDA, no Eigen.
 ///
-/// A kernel with an implementation on each place is an overload set of two. Kernels compute in float (pairs in
-/// double), never allocate, synchronise or check shapes: the caller has done that once, at the door.
+/// A kernel with an implementation on each place is an overload set of two. Kernels compute in float (pairs
+/// in double), never allocate, synchronise or check shapes: the caller has done that once, at the door.
 namespace unisim {
 
 struct Cpu {};
@@ -15,8 +15,8 @@ struct Cuda {
   void* stream = nullptr;  ///< a cudaStream_t
 };
 
-/// out[i] = x[i] / |x[i]|, rows of float; a zero row stays zero. Sets *flag to 1 if any row is zero or not finite
-/// (else leaves it). In place is allowed. On Cuda, x, out and flag are device pointers.
+/// out[i] = x[i] / |x[i]|, rows of float; a zero row stays zero. Sets *flag to 1 if any row is zero or not
+/// finite (else leaves it). In place is allowed. On Cuda, x, out and flag are device pointers.
 void l2_normalize(Cpu, Rows<const float> x, Rows<float> out, int32_t* flag);
 void l2_normalize(Cuda, Rows<const float> x, Rows<float> out, int32_t* flag);
 
@@ -41,5 +41,69 @@ void halve(Cpu, Rows<const double> x, Rows<double> out);
 
 /// The exact sum of (x - y)^2.
 int64_t squared_error(Cpu, Rows<const uint8_t> x, Rows<const uint8_t> y);
+
+// ---- cosine ---------------------------------------------------------------------------------------------
+
+/// squares[i] = the sum of squares of row i. The order of every sum of products here is one, whatever the
+/// machine: eight sums, term k in sum k mod 8, then ((0+4)+(2+6))+((1+5)+(3+7)). Products of floats are exact
+/// in double.
+void squared_lengths(Cpu, Rows<const float> x, double* squares);
+void squared_lengths(Cpu, Rows<const double> x, double* squares);
+
+/// The definition that decides: x.y / sqrt(x.x * y.y), clamped to [-1, 1]; 0 if either row is zero. Identical
+/// rows give exactly 1, since the root of a rounded square is the number itself. Squares are those of
+/// squared_lengths.
+double cosine_of(double dot, double x_square, double y_square);
+
+/// out[i, j] = the cosine of a[i] and b[j], rounded once.
+void cosine(Cpu, Rows<const float> a, const double* a_squares, Rows<const float> b, const double* b_squares,
+            Rows<float> out);
+void cosine(Cpu, Rows<const double> a, const double* a_squares, Rows<const double> b, const double* b_squares,
+            Rows<float> out);
+
+/// The cosine of one row with another.
+double cosine(Cpu, const float* x, double x_square, const float* y, double y_square, int64_t width);
+double cosine(Cpu, const double* x, double x_square, const double* y, double y_square, int64_t width);
+
+// ---- pair filter ----------------------------------------------------------------------------------------
+
+constexpr int64_t kPanelRows =
+    32;  ///< rows of a panel: [width][32] floats, one number of 32 rows side by side
+
+/// Rows of length one in panels; the last is filled up with zeros.
+struct Panels {
+  const float* data = nullptr;
+  int64_t rows = 0;
+  int64_t width = 0;
+
+  constexpr int64_t count() const { return (rows + kPanelRows - 1) / kPanelRows; }
+  constexpr const float* panel(int64_t p) const { return data + p * kPanelRows * width; }
+};
+
+/// Rows of one panel and another, by their place in it.
+struct PanelPair {
+  uint8_t row = 0;
+  uint8_t column = 0;
+};
+
+/// Panel p of the rows divided by their lengths; zero rows stay zero.
+void pack_panel(Cpu, Rows<const float> x, const double* squares, int64_t p, float* panel);
+void pack_panel(Cpu, Rows<const double> x, const double* squares, int64_t p, float* panel);
+
+/// How far a cosine summed in float over packed rows may lie from the cosine in double, at most.
+double filter_guard(int64_t width);
+
+/// The pairs i < j of panel p with panel q >= p whose product in float is above `above`, in the order of (i,
+/// j); room for kPanelRows squared. Lets too much through by the caller's guard, never too little.
+int64_t filter_pairs(Cpu, Panels x, int64_t p, int64_t q, float above, PanelPair* found);
+
+// ---- mixture of features --------------------------------------------------------------------------------
+
+/// out[k] = alpha a[k] + (1 - alpha) b[k].
+void additive_mof(Cpu, const float* a, const float* b, float alpha, int64_t count, float* out);
+void additive_mof(Cpu, const double* a, const double* b, double alpha, int64_t count, double* out);
+
+/// Token n of a to 2n, of b to 2n + 1; tokens of token_bytes, whatever they hold.
+void interleaved_mof(Cpu, const void* a, const void* b, int64_t tokens, int64_t token_bytes, void* out);
 
 }  // namespace unisim

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <atomic>
+#include <cstring>
+
+/// Vectors of the compiler, and which of them this machine runs. Vectors are never passed by value: functions
+/// for different instruction sets would not agree on how.
+namespace unisim {
+
+/// N numbers in one register, or in several where the machine's are narrower.
+template <class T, int N>
+struct Lanes {
+  using type [[gnu::vector_size(N * sizeof(T))]] = T;
+};
+
+enum class Isa { Baseline, Avx2, Avx512 };
+
+/// For tests: kernels use nothing above this.
+inline std::atomic<Isa> isa_limit{Isa::Avx512};
+
+inline Isa isa() {
+  static const Isa best = __builtin_cpu_supports("avx512f")                                 ? Isa::Avx512
+                          : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? Isa::Avx2
+                                                                                            : Isa::Baseline;
+  return best < isa_limit ? best : isa_limit.load();
+}
+
+}  // namespace unisim
+
+/// Joins the caller's instruction set, whichever that is.
+#define UNISIM_INLINE [[gnu::always_inline]] inline
