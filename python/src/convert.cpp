@@ -1,5 +1,6 @@
 #include "convert.h"
 
+#include <pybind11/numpy.h>
 #include <torch/csrc/autograd/python_variable.h>
 
 namespace unisim {
@@ -23,8 +24,24 @@ Progress progress_from(py::handle callback) {
   };
 }
 
+namespace {
+
+/// A numpy array, shared where LibTorch can hold it: else (negative strides, which end the process in
+/// from_dlpack; a foreign byte order; read-only memory, which a tensor cannot be) a copy.
+Tensor tensor_from_numpy(const py::array& array) {
+  const auto torch = py::module_::import("torch");
+  bool shared = array.writeable() && array.dtype().attr("isnative").cast<bool>();
+  for (py::ssize_t k = 0; k < array.ndim(); ++k) shared &= array.strides(k) >= 0;
+  if (shared) return torch.attr("from_numpy")(array).cast<Tensor>();
+  const py::object native = array.dtype().attr("newbyteorder")("=");
+  return torch.attr("from_numpy")(array.attr("astype")(native, py::arg("order") = "C")).cast<Tensor>();
+}
+
+}  // namespace
+
 Tensor tensor_from(py::handle object) {
   if (THPVariable_Check(object.ptr())) return object.cast<Tensor>();
+  if (py::isinstance<py::array>(object)) return tensor_from_numpy(py::reinterpret_borrow<py::array>(object));
   if (py::hasattr(object, "__dlpack__"))
     return py::module_::import("torch").attr("from_dlpack")(object).cast<Tensor>();
   return py::module_::import("torch").attr("as_tensor")(object).cast<Tensor>();
