@@ -7,6 +7,9 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = version();
   m.attr("built_with_cuda") = built_with_cuda();
   init_error(m);
+  init_fusion(m);
+  init_mining(m);
+  init_similarity(m);
 }
 
 }  // namespace unisim

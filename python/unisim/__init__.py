@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 # One list of what there is: a name added here is found in the extension.
 __all__ = [
+    "BlindPair",
+    "BlindPairs",
     "__version__",
+    "additive_mof",
+    "cosine",
+    "cosine_rows",
+    "interleaved_mof",
+    "mine_blind_pairs",
 ]
 
 
