@@ -14,7 +14,7 @@
 namespace unisim {
 namespace {
 
-using Filter = int64_t (*)(const float*, const float*, int64_t, float, float (*)[kPanelRows]);
+using Score = bool (*)(const float*, const float*, int64_t, float, float (*)[kPanelRows]);
 
 /// scores[r][c] = row r0 + r of a . row c0 + c of b, for R rows and 2 L columns; true if any is above.
 template <int L, int R>
@@ -31,39 +31,43 @@ UNISIM_INLINE bool score_tile(const float* a, const float* b, int64_t width, flo
       sums[r][1] += x[r] * y[1];
     }
   }
-  bool any = false;
+  // A loop of its own, short enough to be unrolled: sums that are indexed would live in memory, not in
+  // registers.
   for (int r = 0; r < R; ++r) {
-    std::memcpy(&scores[r0 + r][c0], sums[r], sizeof sums[r]);
-    for (int c = 0; c < 2 * L; ++c) any |= scores[r0 + r][c0 + c] > above;
+    const Floats left = sums[r][0], right = sums[r][1];
+    std::memcpy(&scores[r0 + r][c0], &left, sizeof left);
+    std::memcpy(&scores[r0 + r][c0 + L], &right, sizeof right);
   }
+  bool any = false;
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < 2 * L; ++c) any |= scores[r0 + r][c0 + c] > above;
   return any;
 }
 
 template <int L, int R>
-UNISIM_INLINE int64_t score_panels(const float* a, const float* b, int64_t width, float above,
-                                   float (*scores)[kPanelRows]) {
+UNISIM_INLINE bool score_panels(const float* a, const float* b, int64_t width, float above,
+                                float (*scores)[kPanelRows]) {
   bool any = false;
   for (int c = 0; c < kPanelRows; c += 2 * L)
     for (int r = 0; r < kPanelRows; r += R) any |= score_tile<L, R>(a, b, width, above, r, c, scores);
   return any;
 }
 
-[[gnu::target("avx512f")]] int64_t score_avx512(const float* a, const float* b, int64_t width, float above,
-                                                float (*scores)[kPanelRows]) {
+[[gnu::target("avx512f")]] bool score_avx512(const float* a, const float* b, int64_t width, float above,
+                                             float (*scores)[kPanelRows]) {
   return score_panels<16, 8>(a, b, width, above, scores);
 }
 
-[[gnu::target("avx2,fma")]] int64_t score_avx2(const float* a, const float* b, int64_t width, float above,
-                                               float (*scores)[kPanelRows]) {
+[[gnu::target("avx2,fma")]] bool score_avx2(const float* a, const float* b, int64_t width, float above,
+                                            float (*scores)[kPanelRows]) {
   return score_panels<8, 4>(a, b, width, above, scores);
 }
 
-int64_t score_baseline(const float* a, const float* b, int64_t width, float above,
-                       float (*scores)[kPanelRows]) {
+bool score_baseline(const float* a, const float* b, int64_t width, float above, float (*scores)[kPanelRows]) {
   return score_panels<4, 4>(a, b, width, above, scores);
 }
 
-Filter filter_of(Isa isa) {
+Score score_of(Isa isa) {
   switch (isa) {
     case Isa::Avx512:
       return score_avx512;
@@ -108,7 +112,7 @@ double filter_guard(int64_t width) {
 int64_t filter_pairs(Cpu, Panels x, int64_t p, int64_t q, float above, PanelPair* found) {
   alignas(64) float scores[kPanelRows][kPanelRows];
   static_assert(kPanelRows <= 256, "PanelPair counts rows in bytes");
-  if (!filter_of(isa())(x.panel(p), x.panel(q), x.width, above, scores)) return 0;
+  if (!score_of(isa())(x.panel(p), x.panel(q), x.width, above, scores)) return 0;
   const int64_t rows = x.rows - p * kPanelRows, columns = x.rows - q * kPanelRows;
   int64_t count = 0;
   for (int64_t r = 0; r < kPanelRows && r < rows; ++r)

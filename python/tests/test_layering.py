@@ -1,0 +1,153 @@
+"""The rules of docs/design.md that a program can check, over the files of the source tree."""
+
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = (".h", ".cpp", ".cu", ".cuh")
+NOT_SOURCES = {"build", "dist", "demo", "__pycache__", "node_modules"}
+
+
+@cache
+def files():
+    """The tracked files, and those that would be; without git, all but what builds and caches leave."""
+    git = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if git.returncode == 0 and git.stdout and (ROOT / ".git").exists():
+        return sorted(name for name in git.stdout.split("\0") if (ROOT / name).is_file())
+    return sorted(walk(ROOT))
+
+
+def walk(root):
+    for folder, folders, names in os.walk(root):
+        folders[:] = [
+            name for name in folders
+            if name not in NOT_SOURCES and not name.startswith((".", "build")) and not name.endswith(".egg-info")
+        ]  # fmt: skip
+        yield from (os.path.relpath(os.path.join(folder, name), root) for name in names if name != ".git")
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def is_text(name):
+    return b"\0" not in (ROOT / name).read_bytes()[:8000]
+
+
+def below(*places):
+    """C++ and CUDA files that are one of the places or lie under one."""
+    return [name for name in files() if name.endswith(SOURCES) and name.startswith(places)]
+
+
+def found(pattern, names, flags=re.MULTILINE):
+    """"file: line" wherever the pattern is."""
+    return [
+        f"{name}: {line.strip()}"
+        for name in names
+        for line in text(name).splitlines()
+        if re.search(pattern, line, flags)
+    ]
+
+
+TORCH = r"#\s*include\s*[<\"](torch|ATen|c10|caffe2|unisim/(tensor|encoder|metric|similarity|mining|fusion|unisim)\.h)"
+TORCH_FREE = ("cuda/", "src/cpu/", "src/io/", "src/image.cpp", "src/tokenizer.cpp", "src/error.cpp",
+              "src/kernels.h", "src/views.h", "src/tasks.", "include/unisim/image.h", "include/unisim/tokenizer.h",
+              "include/unisim/error.h", "include/unisim/export.h")  # fmt: skip
+
+
+def test_the_tree_is_found_with_git_and_without():
+    walked = set(walk(ROOT))
+    assert "src/kernels.h" in walked and "src/kernels.h" in files()
+    assert not any(name.startswith((".git/", "build")) for name in walked)
+
+
+def test_the_core_includes_no_torch_header():
+    assert below(*TORCH_FREE)
+    assert found(TORCH, below(*TORCH_FREE)) == []
+
+
+def test_public_headers_name_no_cuda_eigen_json_or_pybind11():
+    assert found(r"\b(cuda\w*\.h|cuda(Stream|Error)_t|Eigen|nlohmann|pybind11|py::)", below("include/")) == []
+
+
+def test_one_public_header_brings_in_libtorch():
+    including = {line.split(":")[0] for line in found(r"#\s*include\s*<(torch|ATen|c10)/", below("include/"))}
+    assert including <= {"include/unisim/tensor.h"}
+
+
+def test_eigen_stays_in_the_kernels_and_the_statistics():
+    outside = [name for name in below("") if not name.startswith(("src/cpu/", "src/stats.cpp"))]
+    assert found(r"#\s*include\s*<(Eigen|unsupported/Eigen)", outside) == []
+
+
+def test_each_library_is_named_in_its_own_place():
+    places = {
+        r"#\s*include\s*<(pybind11|torch/csrc|Python\.h)": ("python/src/",),
+        r"#\s*include\s*<catch2": ("tests/support.h",),
+        r"#\s*include\s*<benchmark/": ("benchmarks/",),
+        r"#\s*include\s*<nlohmann": ("src/io/", "tests/"),
+        r"#\s*include\s*<(cuda|cublas)\w*": ("cuda/", "tests/simt/", "tests/ptx/"),
+        r"#\s*include\s*<(jpeglib|png|webp/\w+|turbojpeg)\.h": ("src/io/", "tests/"),
+    }
+    for pattern, allowed in places.items():
+        assert found(pattern, [name for name in below("") if not name.startswith(allowed)]) == []
+
+
+def test_device_words_are_written_in_one_file():
+    outside = [name for name in below("cuda/", "src/", "include/") if not name.startswith("cuda/nvidia/")]
+    # The launcher's signature may be described in a comment of that file alone.
+    assert found(r"\basm\b|<<<|\b__shared__\b|reinterpret_cast<const uint4", outside) == []
+
+
+def test_no_file_includes_all_of_torch():
+    forbidden = r"#\s*include\s*[<\"](torch/torch\.h|torch/extension\.h|torch/all\.h|ATen/ATen\.h|ATen/Functions\.h)"
+    assert found(forbidden, below("")) == []
+
+
+def test_kernels_do_not_see_what_lies_above_them():
+    upward = r"#\s*include\s*\"(\.\./)*(models/|bridge\.h|run_on\.h|measured_rows\.h)"
+    assert found(upward, below("src/cpu/", "src/io/", "cuda/")) == []
+    assert found(r"#\s*include\s*\".*(cuda|nvidia)/", below("src/cpu/", "src/io/", "include/")) == []
+
+
+def test_names_say_what_a_file_is():
+    bad = re.compile(r"(^|[_\-.])(utils?|manager|helpers?|impl|common|misc)([_\-.]|$)")
+    assert [name for name in files() if any(bad.search(part.lower()) for part in Path(name).parts)] == []
+
+
+@pytest.mark.parametrize(
+    "suffixes, limit, places",
+    [
+        (SOURCES, 400, ("src/", "cuda/", "python/", "tests/", "benchmarks/", "examples/")),
+        ((".h",), 150, ("include/",)),
+        ((".py",), 400, ("python/unisim/", "benchmarks/", "scripts/", "examples/")),
+    ],
+)
+def test_files_are_small_enough_to_hold(suffixes, limit, places):
+    names = [name for name in files() if name.endswith(suffixes) and name.startswith(places)]
+    counts = {name: len(text(name).splitlines()) for name in names}
+    assert {name: count for name, count in counts.items() if count > limit} == {}
+
+
+def test_no_file_holds_a_home_of_one_machine():
+    home = re.compile(r"(?<![\w.$}/-])/(root|work|home/(?!ada\b)\w+)/")  # Ada is nobody
+    names = [name for name in files() if is_text(name) and name != "python/tests/test_layering.py"]
+    assert [name for name in names if home.search((ROOT / name).read_text(errors="replace"))] == []
+
+
+def test_every_public_header_is_in_the_one_that_has_all():
+    everything = text("include/unisim/unisim.h")
+    headers = [name for name in files() if name.startswith("include/unisim/")]
+    missing = [
+        name for name in headers
+        if Path(name).name not in ("unisim.h", "export.h") and f"<unisim/{Path(name).name}>" not in everything
+    ]  # fmt: skip
+    assert missing == []
