@@ -1,18 +1,19 @@
 """The commands, put together, and what becomes of their errors."""
 
+import inspect
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
-from unisim.cli import get
-from unisim.cli.output import one_line
+from unisim.cli import compare, doctor, embed, get, mine, models
+from unisim.cli.output import one_line, reason
 
 app = typer.Typer(
     name="unisim",
@@ -28,9 +29,9 @@ def _example(*lines: str) -> str:
 
 def _version(asked: bool) -> None:
     if asked:
-        from unisim.cli.versions import lines
+        from unisim.versions import versions
 
-        print("\n".join(lines()))
+        print("\n".join(f"{name} {version}" for name, version in versions().items()))
         raise typer.Exit
 
 
@@ -52,7 +53,22 @@ def unisim(
         raise typer.Exit(2)
 
 
-app.command(epilog=_example("unisim get dinov2-vits14-saliency"))(get.get)
+def _command(function: Callable[..., None], *example: str) -> None:
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    app.command(help="\n\n".join(p.replace("\n", " ") for p in paragraphs), epilog=_example(*example))(
+        function
+    )
+
+
+_command(models.models, "unisim models --json")
+_command(get.get, "unisim get dinov2-vits14-saliency")
+_command(compare.compare, "unisim compare lpips-alex a.jpg b.jpg c.jpg --json")
+_command(embed.embed, "unisim embed dinov2-vits14-saliency,layer=9,pool=mean photos -o rows.npy")
+_command(
+    mine.mine,
+    "unisim mine photos --alike clip-rows.npy --apart dinov2-vits14-saliency -o pairs.csv --report pairs.html",
+)
+_command(doctor.doctor, "unisim doctor dinov2-vits14-saliency")
 
 
 _ended_by = signal.SIGINT  # which signal a KeyboardInterrupt stands for
@@ -65,17 +81,15 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _error(error: BaseException) -> int:
+def _error(error: Exception) -> int:
     if os.environ.get("UNISIM_TRACEBACK") == "1":
         raise error
-    text = str(error)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        text = f"{os.fsdecode(error.filename)}: {error.strerror}"
-    elif isinstance(error, MemoryError):
-        text = f"out of memory {text}"
-    elif not isinstance(error, OSError | ValueError | RuntimeError):  # our mistake, not the caller's
+    text = reason(error)
+    if not isinstance(
+        error, OSError | ValueError | RuntimeError | MemoryError
+    ):  # our mistake, not the caller's
         text = f"{type(error).__name__}: {text} (UNISIM_TRACEBACK=1 shows where)"
-    print(f"unisim: error: {one_line(text)}", file=sys.stderr)
+    print(f"unisim: error: {text}", file=sys.stderr)
     return 1
 
 

@@ -24,6 +24,19 @@ def one_line(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
 
 
+def reason(error: BaseException) -> str:
+    """An error's own words, on one line; the file's name first where only the exception knows it."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return one_line(f"{os.fsdecode(error.filename)}: {error.strerror}")
+    return one_line(f"out of memory {error}" if isinstance(error, MemoryError) else str(error))
+
+
+def failure(file: str, error: BaseException | str) -> str:
+    """A failed input and why; its name is not said twice."""
+    text = error if isinstance(error, str) else reason(error)
+    return f"failed: {text}" if file in text else f"failed: {file}: {text}"
+
+
 def strict(value: Any) -> Any:
     """The value with infinite and undefined numbers as None: JSON has no word for them."""
     if isinstance(value, float):
