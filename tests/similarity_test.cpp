@@ -93,6 +93,9 @@ TEST_CASE("a zero row scores 0 against everything, zero rows too", "[similarity]
   CHECK(at::equal(cosine(a, b), at::zeros({2, 3})));
   CHECK(at::equal(cosine(-a, -b), at::zeros({2, 3})));
   CHECK(at::equal(cosine_rows(a, a), at::zeros({2})));
+  CHECK(at::equal(cosine(b, b)[1], at::zeros({3})));
+  CHECK(at::equal(cosine(b, b).t()[1], at::zeros({3})));
+  CHECK(cosine(b, b)[0][0].item<float>() == 1.0f);
 }
 
 TEST_CASE("identical rows give exactly 1 and opposite ones -1", "[similarity]") {
@@ -102,6 +105,22 @@ TEST_CASE("identical rows give exactly 1 and opposite ones -1", "[similarity]") 
   CHECK(at::equal(cosine_rows(a, -a), -at::ones({50})));
   CHECK(at::equal(cosine(a, a).diagonal(), at::ones({50})));
   CHECK(cosine(a, a).abs().max().item<float>() <= 1.0f);
+}
+
+TEST_CASE("the definition gives 1 in double for every square of a length", "[similarity]") {
+  for (const float length : test::random_floats(1000, 23)) {
+    const double square = length * length / 3.0;
+    CHECK(cosine_of(square, square, square) == 1.0);
+    CHECK(cosine_of(-square, square, square) == -1.0);
+    CHECK(cosine_of(std::nextafter(square, 2 * square), square, square) == 1.0);
+  }
+}
+
+TEST_CASE("the caller's rows are left as they are", "[similarity]") {
+  const Tensor a = random_rows(4, 5, 24).to(at::kDouble) * 1e300, before = a.clone();
+  cosine(a, a);
+  cosine_rows(a, a);
+  CHECK(at::equal(a, before));
 }
 
 TEST_CASE("a row does not depend on the others", "[similarity]") {
