@@ -185,7 +185,7 @@ void FileReader::read(int64_t offset, std::span<std::byte> to) const {
     const ssize_t count = ::pread(descriptor_, to.data(), to.size(), offset);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw_system("cannot read", file_);
-    require_data(count > 0, file_, "ends at byte ", offset, ", expected ", to.size(), " more");
+    require_data(count > 0, file_, "ends before byte ", offset + static_cast<int64_t>(to.size()));
     to = to.subspan(static_cast<std::size_t>(count));
     offset += count;
   }

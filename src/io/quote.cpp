@@ -63,7 +63,7 @@ std::string escaped(std::string_view text, bool quote_too) {
 
 }  // namespace
 
-std::string in_quotes(std::string_view text) { return '"' + escaped(text, true) + '"'; }
+std::string in_quotes(std::string_view text) { return "\"" + escaped(text, true) + "\""; }
 
 std::string printable(std::string_view text) { return escaped(text, false); }
 

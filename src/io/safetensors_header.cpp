@@ -44,27 +44,33 @@ struct Magic {
   std::string_view bytes, kind, advice;
 };
 using namespace std::string_view_literals;
-constexpr std::array<Magic, 12> magics{{
-    {"PK\x03\x04"sv, "a zip archive (a checkpoint of torch.save)", "convert it with `unisim convert`"},
+constexpr std::array<Magic, 10> other_formats{{
+    {"PK\x03\x04"sv, "a zip archive, as torch.save writes", "convert it with `unisim convert`"},
     {"PK\x05\x06"sv, "an empty zip archive", "convert it with `unisim convert`"},
     {"\x80\x02"sv, "a pickle", "convert it with `unisim convert`"},
     {"\x80\x03"sv, "a pickle", "convert it with `unisim convert`"},
     {"\x80\x04"sv, "a pickle", "convert it with `unisim convert`"},
     {"\x80\x05"sv, "a pickle", "convert it with `unisim convert`"},
-    {"\x89HDF\r\n\x1a\n"sv, "an HDF5 file (Keras weights)", "save it as safetensors"},
+    {"\x89HDF\r\n\x1a\n"sv, "an HDF5 file, as Keras writes", "save it as safetensors"},
     {"GGUF"sv, "a GGUF file", "save it as safetensors"},
     {"\x93NUMPY"sv, "an .npy file", "save it as safetensors"},
     {"\x1f\x8b"sv, "a gzip archive", "unpack it"},
+}};
+constexpr std::array<Magic, 3> failed_downloads{{
     {"version https://"sv, "a Git LFS pointer, not the weights themselves", "fetch them with `git lfs pull`"},
-    {"<"sv, "a page of HTML or XML, not the weights themselves", "download them again"},
+    {"<!"sv, "a page of HTML, not the weights themselves", "download them again"},
+    {"<html"sv, "a page of HTML, not the weights themselves", "download them again"},
 }};
 
 /// Throws for a file that cannot be safetensors, saying what it seems to be.
 [[noreturn]] void refuse_content(std::span<const std::byte> first, const Path& file, const std::string& why) {
   const std::string_view text(reinterpret_cast<const char*>(first.data()), first.size());
-  for (const Magic& magic : magics)
+  for (const Magic& magic : other_formats)
     if (text.starts_with(magic.bytes))
       throw Unsupported(file, text_of("is ", magic.kind, ", expected safetensors: ", magic.advice));
+  for (const Magic& magic : failed_downloads)
+    if (text.starts_with(magic.bytes))
+      throw DataError(file, text_of("is ", magic.kind, ", expected safetensors: ", magic.advice));
   throw DataError(file, text_of(why, "; it is no safetensors file"));
 }
 
@@ -180,12 +186,12 @@ int64_t safetensors_header_end(std::span<const std::byte> first, int64_t file_by
                                const SafeTensorsLimits& limits) {
   if (first.size() < 10)
     refuse_content(first, file, text_of("has ", file_bytes, " bytes, expected at least 10"));
-  // First the length and the brace: a header of 640 bytes begins with 80 02, as a pickle does.
+  // The brace before the first bytes: a header of 640 bytes begins with 80 02, as a pickle does.
   const uint64_t length = little_endian(first);
   if (first[8] != std::byte{'{'})
-    refuse_content(first, file, text_of("byte 8 is not '{', with which a header begins"));
-  if (length < 2 || length > static_cast<uint64_t>(file_bytes - 8))
-    refuse_content(first, file, text_of("a header of ", length, " bytes in a file of ", file_bytes));
+    refuse_content(first, file, "byte 8 is not '{', with which a header begins");
+  require_data(length >= 2 && length <= static_cast<uint64_t>(file_bytes - 8), file, "a header of ", length,
+               " bytes in a file of ", file_bytes, "; the file is cut off or no safetensors file");
   require_data(length <= static_cast<uint64_t>(limits.max_header_bytes), file, "a header of ", length,
                " bytes, expected at most ", limits.max_header_bytes);
   return static_cast<int64_t>(length) + 8;
