@@ -106,4 +106,30 @@ void additive_mof(Cpu, const double* a, const double* b, double alpha, int64_t c
 /// Token n of a to 2n, of b to 2n + 1; tokens of token_bytes, whatever they hold.
 void interleaved_mof(Cpu, const void* a, const void* b, int64_t tokens, int64_t token_bytes, void* out);
 
+// ---- images --------------------------------------------------------------------------------------------
+
+/// One axis of a resize: out[i] is the sum of weight[t] * in[first[i] + t] over t < count[i], in fixed point of
+/// resize_bits, plus a half, shifted back and clamped to a byte. The weights of output i begin at
+/// weights + i * taps; taps is a multiple of four, and the weights from count[i] to taps are zero.
+struct ResizeAxis {
+  const int32_t* first = nullptr;
+  const int32_t* count = nullptr;
+  const int32_t* weights = nullptr;  ///< each less than 2^23 in magnitude
+  int32_t taps = 0;
+};
+inline constexpr int resize_bits = 22;
+
+/// Horizontal pass over rows of R G B bytes: out.width / 3 outputs, in and out with equally many rows. Up to
+/// resize_margin bytes after the last byte of `in` must be readable (they are not used).
+void resize_horizontal(Cpu, Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis);
+inline constexpr int64_t resize_margin = 16;
+
+/// Vertical pass over rows of bytes: out.rows outputs, in and out of equal width.
+void resize_vertical(Cpu, Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis);
+
+/// R G B bytes, interleaved, to three planes of `count` floats each: float(pixel * rescale), minus the channel's
+/// mean, over its std, each step rounded to float, as transformers' Pillow processors compute it.
+void normalize_pixels(Cpu, const uint8_t* pixels, int64_t count, const float mean[3], const float std[3],
+                      double rescale, float* planes);
+
 }  // namespace unisim

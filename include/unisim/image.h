@@ -23,17 +23,18 @@ struct Image {
 };
 
 struct ReadOptions {
-  int64_t max_pixels = 178'956'970;                  ///< Pillow's limit for an error, 2 x 89,478,485
+  int64_t max_pixels = 178'956'970;  ///< Pillow's limit for an error, 2 x 89,478,485
   int64_t max_file_bytes = int64_t{512} << 20;
-  bool apply_orientation = false;                    ///< turn the picture as its EXIF tag 0x0112 says
+  bool apply_orientation = false;  ///< turn the picture as its EXIF tag 0x0112 says
 };
 
-/// Reads JPEG (baseline, progressive, grey, CMYK, YCCK), PNG (1 to 16 bit, palette, alpha, interlaced; first frame)
-/// or WebP (first frame), told apart by content, and converts as Pillow's convert("RGB") does: alpha is dropped,
-/// 16-bit samples are clipped or cut as Pillow does and warned of. The pixels are those of Pillow.
+/// Reads JPEG (baseline, progressive, grey, CMYK, YCCK), PNG (1 to 16 bit, palette, alpha, interlaced; first
+/// frame) or WebP (first frame), told apart by content, and converts as Pillow's convert("RGB") does: alpha
+/// is dropped, 16-bit samples are clipped or cut as Pillow does and warned of. The pixels are those of
+/// Pillow.
 ///
-/// Throws filesystem_error (cannot be read), DataError (broken, truncated, too large), Unsupported (a format that
-/// we know and do not read: GIF, BMP, TIFF, ...; Python opens those with Pillow).
+/// Throws filesystem_error (cannot be read), DataError (broken, truncated, too large), Unsupported (a format
+/// that we know and do not read: GIF, BMP, TIFF, ...; Python opens those with Pillow).
 UNISIM_API Image read_image(const std::filesystem::path& file, const ReadOptions& options = {});
 
 /// The same of bytes in memory; name stands in messages.
@@ -44,6 +45,7 @@ UNISIM_API Image decode_image(std::span<const std::byte> bytes, const std::strin
 struct Failure {
   std::filesystem::path file;
   std::string error;
+  bool unsupported = false;  ///< the error was an Unsupported: another library may read the file
 };
 
 /// Reads all files on up to `threads` threads (0: one a core); throws the error of the first bad one.

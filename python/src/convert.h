@@ -11,12 +11,21 @@ namespace unisim {
 
 namespace py = pybind11;
 
-/// One image: a path, bytes, PIL.Image, numpy uint8 [H, W, 3] or [H, W], or a unisim.Image. A file in a format that
-/// only Pillow reads is opened by Pillow. TypeError or ValueError for anything else, saying what was given.
+/// One image: a path, bytes, PIL.Image, numpy uint8 [H, W, 3] or [H, W], or a unisim.Image. A file in a
+/// format that only Pillow reads is opened by Pillow. TypeError or ValueError for anything else, saying what
+/// was given.
 Image image_from(py::handle object);
 
 /// A sequence of images, or one image for a sequence of one.
 std::vector<Image> images_from(py::handle object);
+
+/// A file by read_image; what that does not support by Pillow.
+Image image_of_file(const std::filesystem::path& file, const ReadOptions& options = {});
+
+/// Files, in order, on threads; what is not supported by Pillow. Without `failures` the first bad file's
+/// error is thrown, with it every one is recorded there and left out.
+std::vector<Image> images_of_files(const std::vector<std::filesystem::path>& files,
+                                   const ReadOptions& options = {}, std::vector<Failure>* failures = nullptr);
 
 /// A path, str or os.PathLike.
 std::filesystem::path path_from(py::handle object);
@@ -24,8 +33,8 @@ std::filesystem::path path_from(py::handle object);
 /// A torch tensor, or anything with __dlpack__ or a numpy array: shared where possible, never computed on.
 Tensor tensor_from(py::handle object);
 
-/// None, or a callable as progress(done, total). Between batches signals are looked at, so that Ctrl-C ends the run
-/// as KeyboardInterrupt; the callback takes the GIL itself.
+/// None, or a callable as progress(done, total). Between batches signals are looked at, so that Ctrl-C ends
+/// the run as KeyboardInterrupt; the callback takes the GIL itself.
 Progress progress_from(py::handle callback);
 
 void init_error(py::module_& m);

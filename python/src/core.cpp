@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("built_with_cuda") = built_with_cuda();
   init_error(m);
   init_fusion(m);
+  init_image(m);
   init_mining(m);
   init_similarity(m);
 }

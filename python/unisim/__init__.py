@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 __all__ = [
     "BlindPair",
     "BlindPairs",
+    "Failure",
+    "Image",
     "__version__",
     "additive_mof",
+    "center_crop",
     "cosine",
     "cosine_rows",
     "interleaved_mof",
     "mine_blind_pairs",
+    "read_image",
+    "read_images",
+    "resize",
 ]
 
 

@@ -1,0 +1,56 @@
+// WebP by libwebp: the first frame, on a black canvas where it does not cover it, as the animation decoder
+// lays it.
+#include <webp/decode.h>
+#include <webp/demux.h>
+
+#include <memory>
+
+#include "image_codec.h"
+
+namespace unisim {
+namespace {
+
+struct DemuxerDelete {
+  void operator()(WebPDemuxer* demuxer) const { WebPDemuxDelete(demuxer); }
+};
+
+/// A frame of the demuxer; releases what the iterator holds.
+struct FirstFrame {
+  WebPIterator at{};
+  ~FirstFrame() { WebPDemuxReleaseIterator(&at); }
+};
+
+void decode_frame(const EncodedImage& file, const WebPIterator& frame, Image& image) {
+  const std::size_t stride = std::size_t{3} * static_cast<std::size_t>(image.width);
+  const std::size_t offset = stride * static_cast<std::size_t>(frame.y_offset) +
+                             std::size_t{3} * static_cast<std::size_t>(frame.x_offset);
+  WebPDecoderConfig config;
+  if (!WebPInitDecoderConfig(&config)) throw std::runtime_error("[read_image] libwebp of another version");
+  config.output.colorspace = MODE_RGB;
+  config.output.is_external_memory = 1;
+  config.output.u.RGBA.rgba = image.pixels.data() + offset;
+  config.output.u.RGBA.stride = static_cast<int>(stride);
+  config.output.u.RGBA.size = image.pixels.size() - offset;
+  const VP8StatusCode status = WebPDecode(frame.fragment.bytes, frame.fragment.size, &config);
+  if (status == VP8_STATUS_OUT_OF_MEMORY) throw std::bad_alloc();
+  require_data(status == VP8_STATUS_OK, file.name,
+               "a broken WebP: its image data cannot be decoded (libwebp status ", static_cast<int>(status),
+               ")");
+}
+
+}  // namespace
+
+Image decode_webp(const EncodedImage& file) {
+  const WebPData data{file.data(), file.size()};
+  const std::unique_ptr<WebPDemuxer, DemuxerDelete> demuxer(WebPDemux(&data));
+  require_data(demuxer != nullptr, file.name, "a broken or truncated WebP: its chunks cannot be read");
+  Image image = sized_image(file, WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_WIDTH),
+                            WebPDemuxGetI(demuxer.get(), WEBP_FF_CANVAS_HEIGHT));
+  FirstFrame frame;
+  require_data(WebPDemuxGetFrame(demuxer.get(), 1, &frame.at) != 0 && frame.at.complete, file.name,
+               "a broken WebP: no first frame");
+  decode_frame(file, frame.at, image);
+  return image;
+}
+
+}  // namespace unisim
