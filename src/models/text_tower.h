@@ -3,10 +3,14 @@
 #include <unisim/tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "blocks.h"
 #include "config.h"
-#include "vision_tower.h"
+#include "each_item.h"
 #include "weights.h"
 
 namespace unisim {
@@ -39,6 +43,11 @@ class TextTower {
  private:
   TextTower(TextConfig config, Device device, DType dtype)
       : config_(std::move(config)), device_(device), dtype_(dtype) {}
+
+  void check_ids(std::string_view operation, const Tensor& ids) const;
+  Tensor tokens(const Tensor& ids) const;
+  Tensor run(std::string_view operation, const Tensor& ids, const AfterEach& after_each,
+             std::vector<int64_t> row, const std::function<Tensor(const Tensor& ids)>& rows) const;
 
   TextConfig config_;
   TextWeights weights_;

@@ -6,16 +6,18 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "attention_pool.h"
 #include "blocks.h"
 #include "config.h"
+#include "each_item.h"
 #include "weights.h"
 
 namespace unisim {
-
-/// Called after each item of a batch with the number of items done; may throw to end the run.
-using AfterEach = std::function<void(int64_t done)>;
 
 struct VisionWeights {
   Linear patch;        ///< [width, channels * patch height * patch width]
@@ -65,25 +67,29 @@ class VisionTower {
   Tensor patch_tokens(const Tensor& pixels, std::optional<int64_t> layer = {},
                       const AfterEach& after_each = {}) const;
 
-  /// The position rows [tokens that have one, width], float32, for pictures of this size.
+  /// What is added to the tokens of a picture of this size, [tokens, width] float32; see position_rows.
   Tensor positions_for(int64_t height, int64_t width) const;
 
  private:
-  struct Run;
-  VisionTower(VisionConfig config, Device device, DType dtype);
+  VisionTower(VisionConfig config, Device device, DType dtype)
+      : config_(std::move(config)), device_(device), compute_dtype_(dtype), dtype_(scalar_type(dtype)) {}
 
-  void check_pixels(const Tensor& pixels) const;
+  void check_pixels(std::string_view operation, const Tensor& pixels) const;
+  int64_t checked_layer(std::string_view operation, std::optional<int64_t> layer) const;
   Tensor embeddings(const Tensor& pixels, const Tensor& positions) const;
   Tensor hidden(const Tensor& pixels, const Tensor& positions, int64_t k) const;
-  Tensor pooled(const Tensor& tokens) const;
-  Tensor each(const Tensor& pixels, const AfterEach& after_each,
-              const std::function<Tensor(const Tensor& pixels, const Tensor& positions)>& rows_of) const;
+  Tensor pooled(const Tensor& last) const;
+  std::string blame(const Tensor& pixels, const Tensor& positions) const;
+  Tensor run(std::string_view operation, const Tensor& pixels, const AfterEach& after_each,
+             std::vector<int64_t> row, const std::function<Tensor(const Tensor&, const Tensor&)>& rows) const;
 
   VisionConfig config_;
   VisionWeights weights_;
   Device device_;
-  DType dtype_;
-  Tensor positions_;  ///< for the size that preprocessing makes
+  DType compute_dtype_;
+  at::ScalarType dtype_;
+  int64_t image_height_ = 0, image_width_ = 0;  ///< the usual size of a picture
+  Tensor positions_;                            ///< for that size
 };
 
 }  // namespace unisim

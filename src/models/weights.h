@@ -24,7 +24,7 @@ struct FileTensor {
 /// stacked along the first dimension.
 struct Want {
   Tensor* into = nullptr;
-  std::vector<FileTensor> pieces;
+  std::vector<FileTensor> pieces = {};
   std::vector<int64_t> shape = {};  ///< of ours, another view of the same elements; empty: as in the file
   bool transposed = false;          ///< [in, out] in the file, [out, in] here
   bool in_float32 = false;          ///< stays float32 whatever the model computes in
