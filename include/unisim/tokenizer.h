@@ -26,6 +26,10 @@ class UNISIM_API Tokenizer {
   /// Invalid UTF-8 becomes U+FFFD as Python's errors="replace" makes it; texts over 1 MiB are refused.
   std::vector<int64_t> encode(std::string_view text, bool add_special_tokens = true) const;
 
+  /// Each text as encode() does it, padded to the longest where the file asks for that.
+  std::vector<std::vector<int64_t>> encode_batch(std::span<const std::string> texts,
+                                                 bool add_special_tokens = true) const;
+
   /// The text of the ids, as the file's decoder has it. An id outside the vocabulary is skipped.
   std::string decode(std::span<const int64_t> ids, bool skip_special_tokens = true) const;
 

@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   init_image(m);
   init_mining(m);
   init_similarity(m);
+  init_tokenizer(m);
 }
 
 }  // namespace unisim

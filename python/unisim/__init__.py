@@ -18,6 +18,7 @@ __all__ = [
     "BlindPairs",
     "Failure",
     "Image",
+    "Tokenizer",
     "__version__",
     "additive_mof",
     "center_crop",
