@@ -40,7 +40,8 @@ def embed_images(
     parts = [sources.names[at : at + step] for at in range(0, len(sources.names), step)]
     read = [[sources.path(name) for name in part] for part in parts]
     blocks, names, failed = [], [], list(sources.failed)
-    with ThreadPoolExecutor(1) as ahead:
+    with ThreadPoolExecutor(2) as ahead:
+        identity = ahead.submit(described, encoder, options)  # hashing takes as long as reading the weights again
         coming = ahead.submit(unisim.read_images, read[0], on_error="skip")
         for k, part in enumerate(parts):
             images, failures = coming.result()
@@ -53,8 +54,8 @@ def embed_images(
                 blocks.append(encoder.embed_images(images, batch_size=batch_size, **options).float().cpu().numpy())
             if progress:
                 progress(min(step * (k + 1), len(sources.names)), len(sources.names))
-    rows = numpy.concatenate(blocks) if blocks else numpy.zeros((0, encoder.dim), numpy.float32)
-    return Rows(rows, names, failed, described(encoder, options))
+        rows = numpy.concatenate(blocks) if blocks else numpy.zeros((0, encoder.dim), numpy.float32)
+        return Rows(rows, names, failed, identity.result())
 
 
 def embed_texts(

@@ -23,7 +23,7 @@ def written_whole(*files: Path) -> Iterator[list[IO[Any]]]:
     mask = os.umask(0)
     os.umask(mask)
     with contextlib.ExitStack() as cleanup:
-        streams = []
+        streams: list[IO[Any]] = []
         for file in files:
             if file.is_dir():
                 raise IsADirectoryError(21, os.strerror(21), str(file))

@@ -66,7 +66,8 @@ def _scores(
     """(file, score) of what could be scored, and (file, error) of the rest."""
     import unisim
 
-    scores, failed = [], []
+    scores: list[tuple[str, float]] = []
+    failed: list[tuple[str, Exception]] = []
     for done, file in enumerate(candidates, 1):
         try:
             scores.append((file, float(judge(reference, unisim.read_image(file)))))
