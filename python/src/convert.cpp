@@ -10,6 +10,12 @@ std::filesystem::path path_from(py::handle object) {
   return std::filesystem::path(path.cast<std::string>());
 }
 
+py::str path_to(const std::string& path) {
+  PyObject* text = PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size()));
+  if (text == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(text);
+}
+
 Progress progress_from(py::handle callback) {
   // Runs without the GIL: takes it to look at signals and to call back.
   py::object held = py::reinterpret_borrow<py::object>(callback);

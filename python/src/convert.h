@@ -30,6 +30,10 @@ std::vector<Image> images_of_files(const std::vector<std::filesystem::path>& fil
 /// A path, str or os.PathLike.
 std::filesystem::path path_from(py::handle object);
 
+/// A path, or a message that may hold one, as str: bytes that are no text become what os.fsdecode makes of
+/// them.
+py::str path_to(const std::string& path);
+
 /// A torch tensor, or anything with __dlpack__ or a numpy array: shared where possible, never computed on.
 Tensor tensor_from(py::handle object);
 

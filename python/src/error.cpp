@@ -5,15 +5,15 @@ namespace {
 
 /// The Python exception of a type, carrying .filename as OSError does.
 void set_error(PyObject* type, const std::exception& error, const std::filesystem::path& file) {
-  py::object raised = py::reinterpret_borrow<py::object>(type)(error.what());
-  raised.attr("filename") = file.string();
+  py::object raised = py::reinterpret_borrow<py::object>(type)(path_to(error.what()));
+  raised.attr("filename") = path_to(file.string());
   PyErr_SetObject(type, raised.ptr());
 }
 
 void set_os_error(const std::filesystem::filesystem_error& error) {
   // OSError(errno, text, filename) becomes FileNotFoundError, PermissionError, ... by itself.
   py::object raised = py::reinterpret_borrow<py::object>(PyExc_OSError)(
-      error.code().value(), error.code().message(), error.path1().string());
+      error.code().value(), error.code().message(), path_to(error.path1().string()));
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(raised.ptr())), raised.ptr());
 }
 
@@ -31,6 +31,8 @@ void init_error(py::module_&) {
       PyErr_SetString(PyExc_KeyboardInterrupt, error.what());
     } catch (const std::filesystem::filesystem_error& error) {
       set_os_error(error);
+    } catch (const std::invalid_argument& error) {  // it may name a path whose bytes are no text
+      PyErr_SetObject(PyExc_ValueError, path_to(error.what()).ptr());
     } catch (const std::bad_alloc& error) {
       PyErr_SetString(PyExc_MemoryError, error.what());
     }

@@ -75,9 +75,10 @@ numpy.ndarray
         return text_of("<unisim.Image ", image.width, " x ", image.height, ">");
       });
   py::class_<Failure>(m, "Failure", "A file that could not be read or embedded, and why.")
-      .def_property_readonly("file", [](const Failure& failure) { return failure.file.string(); })
-      .def_readonly("error", &Failure::error)
-      .def("__repr__", [](const Failure& failure) { return "<unisim.Failure " + failure.error + ">"; });
+      .def_property_readonly("file", [](const Failure& failure) { return path_to(failure.file.string()); })
+      .def_property_readonly("error", [](const Failure& failure) { return path_to(failure.error); })
+      .def("__repr__",
+           [](const Failure& failure) { return path_to("<unisim.Failure " + failure.error + ">"); });
 }
 
 void init_reading(py::module_& m) {
