@@ -76,8 +76,12 @@ def run(capfd):
     return run
 
 
-def shell(*arguments, **options):
+@pytest.fixture
+def shell():
     """Run a command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "unisim", *map(str, arguments)], capture_output=True, **options
-    )
+
+    def shell(*arguments, **options):
+        command = [sys.executable, "-m", "unisim", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, **options)
+
+    return shell
