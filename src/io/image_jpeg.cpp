@@ -1,14 +1,14 @@
-// JPEG by libjpeg-turbo with the library's defaults (accurate integer DCT, fancy upsampling, block smoothing), which
-// are what reaches Pillow's pixels too.
+// JPEG by libjpeg-turbo with the library's defaults (accurate integer DCT, fancy upsampling, block
+// smoothing), which are what reaches Pillow's pixels too.
 //
-// libjpeg reports errors by longjmp. The functions that it may jump out of hold plain data only; JpegDecoder's
-// destructor runs in decode_jpeg, outside of every jump.
-#include "image_codec.h"
-
+// libjpeg reports errors by longjmp. The functions that it may jump out of hold plain data only;
+// JpegDecoder's destructor runs in decode_jpeg, outside of every jump.
 #include <array>
 #include <csetjmp>
 #include <cstdio>
 #include <new>
+
+#include "image_codec.h"
 
 // jpeglib.h needs <cstdio> before it, and jerror.h needs jpeglib.h.
 // clang-format off
@@ -31,6 +31,7 @@ struct JpegDecoder {
   Watchdog watchdog = started_watchdog();
   std::jmp_buf out_of_library;
   Outcome stopped = Outcome::Error;
+  bool lacks_scans = false;
   std::array<char, JMSG_LENGTH_MAX> error{};
   std::array<char, JMSG_LENGTH_MAX> warning{};
 
@@ -116,6 +117,15 @@ void grey_to_rgb(const uint8_t* grey, uint8_t* rgb, JDIMENSION width) {
   for (JDIMENSION x = 0; x < width; ++x, rgb += 3) rgb[0] = rgb[1] = rgb[2] = grey[x];
 }
 
+/// True for a progressive file whose scans do not bring every coefficient to its full precision.
+bool lacks_scans(const jpeg_decompress_struct& info) {
+  if (!info.progressive_mode || info.coef_bits == nullptr) return false;
+  for (int c = 0; c < info.num_components; ++c)
+    for (const int bits : std::span(info.coef_bits[c], DCTSIZE2))
+      if (bits != 0) return true;
+  return false;
+}
+
 /// `line` holds one row of the file's own components; three of them are written in place.
 Outcome read_pixels(JpegDecoder& decoder, uint8_t* pixels, uint8_t* line) {
   jpeg_decompress_struct& info = decoder.info;
@@ -132,6 +142,9 @@ Outcome read_pixels(JpegDecoder& decoder, uint8_t* pixels, uint8_t* line) {
     if (info.num_components == 1) grey_to_rgb(line, rgb, info.output_width);
     if (info.num_components == 4) inks_to_rgb(line, rgb, info.output_width);
   }
+  decoder.lacks_scans = lacks_scans(info);  // finishing frees what tells it
+  // What follows is looked at for errors, as Pillow does; that it is missing is none.
+  jpeg_finish_decompress(&info);
   return Outcome::Done;
 }
 
@@ -169,6 +182,8 @@ Image decode_jpeg(const EncodedImage& file) {
   Image image = sized_image(file, decoder.info.image_width, decoder.info.image_height);
   std::vector<uint8_t> line(std::size_t{4} * decoder.info.image_width);
   require_done(read_pixels(decoder, image.pixels.data(), line.data()), decoder, file);
+  if (decoder.lacks_scans)
+    image.warnings.push_back("a progressive JPEG without its last scans: its blocks were smoothed");
   if (decoder.errors.num_warnings > 0)
     image.warnings.push_back(text_of("JPEG data with ", decoder.errors.num_warnings,
                                      " faults, the first: ", decoder.warning.data()));
