@@ -22,6 +22,10 @@ std::vector<Image> images_from(py::handle object);
 /// A file by read_image; what that does not support by Pillow.
 Image image_of_file(const std::filesystem::path& file, const ReadOptions& options = {});
 
+/// bytes, bytearray or memoryview: the contents of a file.
+bool is_bytes(py::handle object);
+Image image_of_bytes(py::handle object, const ReadOptions& options = {});
+
 /// Files, in order, on threads; what is not supported by Pillow. Without `failures` the first bad file's
 /// error is thrown, with it every one is recorded there and left out.
 std::vector<Image> images_of_files(const std::vector<std::filesystem::path>& files,

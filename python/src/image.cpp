@@ -41,17 +41,27 @@ py::object read_many(const py::object& paths, const std::string& on_error, bool 
   return py::make_tuple(list, failures);
 }
 
-Image resized(const py::object& object, std::pair<int32_t, int32_t> size, const std::string& resample) {
-  const Resample filter = resample_from_name(resample);
+/// f(image) without the GIL; an Image is not copied for it.
+template <class F>
+Image from_image(const py::object& object, const F& f) {
+  if (py::isinstance<Image>(object)) {
+    const auto& image = object.cast<const Image&>();
+    const py::gil_scoped_release no_gil;
+    return f(image);
+  }
   const Image image = image_from(object);
   const py::gil_scoped_release no_gil;
-  return resize(image, size.first, size.second, filter);
+  return f(image);
+}
+
+Image resized(const py::object& object, std::pair<int32_t, int32_t> size, const std::string& resample) {
+  const Resample filter = resample_from_name(resample);
+  return from_image(object,
+                    [&](const Image& image) { return resize(image, size.first, size.second, filter); });
 }
 
 Image cropped(const py::object& object, std::pair<int32_t, int32_t> size) {
-  const Image image = image_from(object);
-  const py::gil_scoped_release no_gil;
-  return center_crop(image, size.first, size.second);
+  return from_image(object, [&](const Image& image) { return center_crop(image, size.first, size.second); });
 }
 
 void init_image_class(py::module_& m) {
@@ -86,7 +96,8 @@ void init_reading(py::module_& m) {
   m.def(
       "read_image",
       [](const py::object& path, bool apply_orientation, int64_t max_pixels) {
-        return image_of_file(path_from(path), options_of(apply_orientation, max_pixels));
+        const ReadOptions options = options_of(apply_orientation, max_pixels);
+        return is_bytes(path) ? image_of_bytes(path, options) : image_of_file(path_from(path), options);
       },
       py::arg("path"), py::kw_only(), py::arg("apply_orientation") = defaults.apply_orientation,
       py::arg("max_pixels") = defaults.max_pixels,
@@ -94,8 +105,9 @@ void init_reading(py::module_& m) {
 
 Parameters
 ----------
-path : str or os.PathLike
-    JPEG, PNG or WebP (the first frame), told apart by content. What else Pillow reads is left to Pillow.
+path : str, os.PathLike or bytes
+    A file, or its bytes: JPEG, PNG or WebP (the first frame), told apart by content. What else Pillow reads is
+    left to Pillow.
 apply_orientation : bool
     Turn the picture as its EXIF orientation says.
 max_pixels : int

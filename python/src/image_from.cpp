@@ -21,11 +21,6 @@ bool is_pillow(py::handle object) { return is_instance(object, "PIL.Image", "Ima
 bool is_path(py::handle object) {
   return py::isinstance<py::str>(object) || py::hasattr(object, "__fspath__");
 }
-bool is_bytes(py::handle object) {
-  return py::isinstance<py::bytes>(object) || py::isinstance<py::bytearray>(object) ||
-         py::isinstance<py::memoryview>(object);
-}
-
 std::string shape_text(const py::array& array) {
   std::string text = "[";
   for (py::ssize_t i = 0; i < array.ndim(); ++i) text += (i ? ", " : "") + std::to_string(array.shape(i));
@@ -85,19 +80,6 @@ Image image_by_pillow(const py::object& source, const Unsupported& refusal, cons
   return image_of_array(pixels.cast<py::array>());
 }
 
-Image image_of_bytes(py::handle object) {
-  const py::bytes bytes = py::isinstance<py::bytes>(object)
-                              ? py::reinterpret_borrow<py::bytes>(object)
-                              : py::bytes(py::module_::import("builtins").attr("bytes")(object));
-  const std::string_view view = bytes;
-  try {
-    const py::gil_scoped_release no_gil;
-    return decode_image(std::as_bytes(std::span(view.data(), view.size())), "<bytes>");
-  } catch (const Unsupported& refusal) {
-    return image_by_pillow(bytes, refusal, {});
-  }
-}
-
 py::object python_path(const std::filesystem::path& file) {
   return py::module_::import("os").attr("fsdecode")(py::bytes(file.string()));
 }
@@ -118,6 +100,24 @@ std::vector<Image> images_of_sequence(py::handle object) {
 }
 
 }  // namespace
+
+bool is_bytes(py::handle object) {
+  return py::isinstance<py::bytes>(object) || py::isinstance<py::bytearray>(object) ||
+         py::isinstance<py::memoryview>(object);
+}
+
+Image image_of_bytes(py::handle object, const ReadOptions& options) {
+  const py::bytes bytes = py::isinstance<py::bytes>(object)
+                              ? py::reinterpret_borrow<py::bytes>(object)
+                              : py::bytes(py::module_::import("builtins").attr("bytes")(object));
+  const std::string_view view = bytes;
+  try {
+    const py::gil_scoped_release no_gil;
+    return decode_image(std::as_bytes(std::span(view.data(), view.size())), "<bytes>", options);
+  } catch (const Unsupported& refusal) {
+    return image_by_pillow(bytes, refusal, options);
+  }
+}
 
 Image image_of_file(const std::filesystem::path& file, const ReadOptions& options) {
   try {

@@ -309,6 +309,7 @@ def test_the_view_of_the_pixels_keeps_them_alive():
     assert (view == 7).all() and not view.flags.writeable
     image = unisim.center_crop(np.zeros((2, 3, 3), np.uint8), (3, 2))
     assert np.shares_memory(np.asarray(image), image.numpy())
+    assert unisim.read_image(saved(Image.new("RGB", (5, 4)), "PNG")).width == 5
     assert repr(image) == "<unisim.Image 3 x 2>"
 
 

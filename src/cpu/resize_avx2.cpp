@@ -41,7 +41,7 @@ inline __m256i split_weights(const int32_t* weights) {
 /// The three channels of one output in each of four rows. In a register of pixels the low half holds taps 0
 /// and 1, the high half taps 2 and 3, as pairs of one channel: R0 R1 G0 G1 B0 B1 0 0.
 inline void output_of_four_rows(const uint8_t* const from[rows_at_once], uint8_t* const to[rows_at_once],
-                                const int32_t* weights, int32_t count) {
+                                const int32_t* weights, int32_t count, bool last) {
   const char z = -128;
   const __m256i pair_up = _mm256_setr_epi8(0, z, 3, z, 1, z, 4, z, 2, z, 5, z, z, z, z, z,  //
                                            6, z, 9, z, 7, z, 10, z, 8, z, 11, z, z, z, z, z);
@@ -66,10 +66,15 @@ inline void output_of_four_rows(const uint8_t* const from[rows_at_once], uint8_t
         _mm_add_epi32(_mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1)),
                       _mm_set1_epi32(1 << (resize_bits - 1)));
     const __m128i words = _mm_packs_epi32(_mm_srai_epi32(whole, resize_bits), whole);
-    const auto bytes = static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_packus_epi16(words, words)));
-    to[r][0] = static_cast<uint8_t>(bytes);
-    to[r][1] = static_cast<uint8_t>(bytes >> 8);
-    to[r][2] = static_cast<uint8_t>(bytes >> 16);
+    const __m128i bytes = _mm_packus_epi16(words, words);
+    if (last) {
+      const auto channels = static_cast<uint32_t>(_mm_cvtsi128_si32(bytes));
+      to[r][0] = static_cast<uint8_t>(channels);
+      to[r][1] = static_cast<uint8_t>(channels >> 8);
+      to[r][2] = static_cast<uint8_t>(channels >> 16);
+    } else {
+      _mm_storeu_si32(to[r], bytes);  // the fourth byte is the next output's, which comes later
+    }
   }
 }
 
@@ -116,10 +121,11 @@ void resize_horizontal_avx2(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxi
       from[r] = in.data + row * in.stride;
       to[r] = out.data + row * out.stride;
     }
-    for (int64_t x = 0; x < out.width / 3; ++x) {
+    const int64_t outputs = out.width / 3;
+    for (int64_t x = 0; x < outputs; ++x) {
       const uint8_t* at[rows_at_once];
       for (int r = 0; r < rows_at_once; ++r) at[r] = from[r] + 3 * int64_t{axis.first[x]};
-      output_of_four_rows(at, to, axis.weights + x * axis.taps, axis.count[x]);
+      output_of_four_rows(at, to, axis.weights + x * axis.taps, axis.count[x], x + 1 == outputs);
       for (int r = 0; r < rows_at_once; ++r) to[r] += 3;
     }
   }
