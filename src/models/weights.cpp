@@ -62,14 +62,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// The name of the file that is most like the one sought; empty if none is at all.
-std::string nearest_name(const SafeTensors& file, const std::string& name) {
+using Names = std::set<std::string, std::less<>>;
+
+/// The name of the file that is most like the one sought, of those that nobody else seeks; empty if none is.
+std::string nearest_name(const SafeTensors& file, const std::string& name, const Names& sought) {
   std::string nearest;
   std::size_t least = name.size() / 2 + 1;
   for (const auto& [other, entry] : file.entries()) {
     const std::size_t apart =
         other.size() > name.size() ? other.size() - name.size() : name.size() - other.size();
-    if (apart >= least) continue;
+    if (apart >= least || sought.contains(other)) continue;
     const std::size_t distance = edit_distance(name, other);
     if (distance < least) least = distance, nearest = other;
   }
@@ -87,10 +89,11 @@ bool matches(std::string_view pattern, std::string_view name) {
   return false;
 }
 
-void check_present(const SafeTensors& file, const FileTensor& wanted, const std::string& reader) {
+void check_present(const SafeTensors& file, const FileTensor& wanted, const std::string& reader,
+                   const Names& sought) {
   const TensorEntry* entry = file.find(wanted.name);
   if (!entry) {
-    const std::string near = nearest_name(file, wanted.name);
+    const std::string near = nearest_name(file, wanted.name, sought);
     throw DataError(
         file.files().front(),
         text_of("tensor \"", wanted.name, "\" ", text_of_shape(wanted.shape), " is missing; the ", reader,
@@ -113,15 +116,14 @@ Weights Weights::open(const std::filesystem::path& folder, const std::vector<std
 }
 
 void Weights::fill(const Wants& wants) const {
-  std::set<std::string, std::less<>> used;
+  Names sought;
   for (const Want& want : wants.tensors)
-    for (const FileTensor& piece : want.pieces) {
-      check_present(file_, piece, wants.reader);
-      used.insert(piece.name);
-    }
+    for (const FileTensor& piece : want.pieces) sought.insert(piece.name);
+  for (const Want& want : wants.tensors)
+    for (const FileTensor& piece : want.pieces) check_present(file_, piece, wants.reader, sought);
   for (const auto& [name, entry] : file_.entries()) {
     const auto fits = [&, &tensor = name](const std::string& pattern) { return matches(pattern, tensor); };
-    require_data(used.contains(name) || std::any_of(wants.harmless.begin(), wants.harmless.end(), fits),
+    require_data(sought.contains(name) || std::any_of(wants.harmless.begin(), wants.harmless.end(), fits),
                  file_.files()[entry.file], "tensor \"", name, "\" ", text_of_shape(entry.shape),
                  " has no place in the ", wants.reader, " that the configuration describes");
   }
