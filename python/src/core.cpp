@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = version();
   m.attr("built_with_cuda") = built_with_cuda();
   init_error(m);
+  init_encoder(m);
   init_fusion(m);
   init_image(m);
   init_mining(m);

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BlindPair",
     "BlindPairs",
+    "Encoder",
     "Failure",
     "Image",
     "Tokenizer",

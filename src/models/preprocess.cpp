@@ -1,5 +1,7 @@
 #include "preprocess.h"
 
+#include <unisim/error.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -7,8 +9,6 @@
 #include <mutex>
 #include <thread>
 #include <vector>
-
-#include <unisim/error.h>
 
 #include "kernels.h"
 #include "resize.h"
@@ -26,8 +26,10 @@ int64_t rounded(double value) { return static_cast<int64_t>(std::nearbyint(value
 Size resized(const PreprocessConfig& config, const Image& image) {
   const int64_t height = image.height, width = image.width;
   switch (config.rule) {
-    case ResizeRule::None: return {height, width};
-    case ResizeRule::Exact: return {config.resize_height, config.resize_width};
+    case ResizeRule::None:
+      return {height, width};
+    case ResizeRule::Exact:
+      return {config.resize_height, config.resize_width};
     case ResizeRule::ShortestEdge: {
       const int64_t edge = config.resize_height, shorter = std::min(height, width);
       const int64_t longer = edge * std::max(height, width) / shorter;
@@ -37,8 +39,8 @@ Size resized(const PreprocessConfig& config, const Image& image) {
     case ResizeRule::Inside: {
       const double by_height = static_cast<double>(height) / static_cast<double>(config.resize_height);
       const double by_width = static_cast<double>(width) / static_cast<double>(config.resize_width);
-      const double ratio = config.rule == ResizeRule::Cover ? std::min(by_height, by_width)
-                                                            : std::max(by_height, by_width);
+      const double ratio =
+          config.rule == ResizeRule::Cover ? std::min(by_height, by_width) : std::max(by_height, by_width);
       return {rounded(static_cast<double>(height) / ratio), rounded(static_cast<double>(width) / ratio)};
     }
   }
@@ -47,9 +49,9 @@ Size resized(const PreprocessConfig& config, const Image& image) {
 
 /// Along one side: which part of the picture is kept, and where it stands in the crop.
 struct Span {
-  int64_t from = 0;    ///< in the resized picture
+  int64_t from = 0;  ///< in the resized picture
   int64_t length = 0;
-  int64_t to = 0;      ///< in the crop
+  int64_t to = 0;  ///< in the crop
 };
 
 Span middle(int64_t side, int64_t crop, CropRule rule) {
@@ -88,8 +90,8 @@ void preprocess_image(const PreprocessConfig& config, const Image& image, std::s
   const Size size = resized(config, image);
   constexpr int64_t longest = 1 << 24;
   require(size.height >= 1 && size.width >= 1 && size.height <= longest && size.width <= longest,
-          "[preprocess] an image of ", image.width, " x ", image.height, " would be resized to ", size.width, " x ",
-          size.height);
+          "[preprocess] an image of ", image.width, " x ", image.height, " would be resized to ", size.width,
+          " x ", size.height);
   const Size out = {output_height(config), output_width(config)};
   const Span rows = middle(size.height, out.height, config.crop_rule);
   const Span columns = middle(size.width, out.width, config.crop_rule);
@@ -113,8 +115,8 @@ void preprocess_image(const PreprocessConfig& config, const Image& image, std::s
 void preprocess_images(const PreprocessConfig& config, std::span<const Image> images, std::span<float> planes,
                        int threads) {
   const auto each = static_cast<std::size_t>(3 * output_height(config) * output_width(config));
-  require(planes.size() == each * images.size(), "[preprocess] room for ", planes.size(), " floats, expected ",
-          each * images.size());
+  require(planes.size() == each * images.size(), "[preprocess] room for ", planes.size(),
+          " floats, expected ", each * images.size());
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::exception_ptr error;

@@ -1,11 +1,11 @@
 #pragma once
 
-#include "config.h"
+#include <unisim/image.h>
 
 #include <cstdint>
 #include <span>
 
-#include <unisim/image.h>
+#include "config.h"
 
 namespace unisim {
 

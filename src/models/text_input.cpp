@@ -1,9 +1,9 @@
 #include "text_input.h"
 
+#include <unisim/error.h>
+
 #include <algorithm>
 #include <utility>
-
-#include <unisim/error.h>
 
 namespace unisim {
 namespace {
@@ -16,7 +16,8 @@ Tokenizer tokenizer_of(const TextInputConfig& config, const std::filesystem::pat
 int64_t id_of(const Tokenizer& tokenizer, const TextInputConfig& config, const std::string& piece,
               const char* what) {
   const auto id = tokenizer.token_id(piece);
-  require_data(id.has_value(), config.tokenizer, "has no token \"", piece, "\", the model's ", what, " token");
+  require_data(id.has_value(), config.tokenizer, "has no token \"", piece, "\", the model's ", what,
+               " token");
   return *id;
 }
 
@@ -31,11 +32,13 @@ TextInput::TextInput(TextInputConfig config, const std::filesystem::path& said_b
                "its post-processor changes more than the ends of a text");
   before_.assign(whole.begin(), found);
   after_.assign(found + static_cast<std::ptrdiff_t>(plain.size()), whole.end());
-  pad_ = config_.pad_piece.empty() ? config_.pad_token : id_of(tokenizer_, config_, config_.pad_piece, "padding");
+  pad_ = config_.pad_piece.empty() ? config_.pad_token
+                                   : id_of(tokenizer_, config_, config_.pad_piece, "padding");
   if (!config_.end_piece.empty() && after_.empty())
     after_.push_back(id_of(tokenizer_, config_, config_.end_piece, "end"));
-  require_data(static_cast<int64_t>(before_.size() + after_.size()) <= config_.context, said_by, "a context of ",
-               config_.context, " has no room for the ", before_.size() + after_.size(), " special tokens");
+  require_data(static_cast<int64_t>(before_.size() + after_.size()) <= config_.context, said_by,
+               "a context of ", config_.context, " has no room for the ", before_.size() + after_.size(),
+               " special tokens");
 }
 
 std::vector<int64_t> TextInput::row(std::string_view text) const {
@@ -47,8 +50,8 @@ std::vector<int64_t> TextInput::row(std::string_view text) const {
   ids.insert(ids.end(), after_.begin(), after_.end());
   ids.insert(config_.pad_left ? ids.begin() : ids.end(), context - ids.size(), pad_);
   for (const int64_t id : ids)
-    require_data(id >= 0 && id < vocabulary_, config_.tokenizer, "gives the id ", id, ", and the model has rows for ",
-                 vocabulary_, " ids");
+    require_data(id >= 0 && id < vocabulary_, config_.tokenizer, "gives the id ", id,
+                 ", and the model has rows for ", vocabulary_, " ids");
   return ids;
 }
 

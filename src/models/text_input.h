@@ -1,18 +1,18 @@
 #pragma once
 
-#include "config.h"
+#include <unisim/tokenizer.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <unisim/tokenizer.h>
+#include "config.h"
 
 namespace unisim {
 
-/// Texts to rows of ids, as the model's own library makes them: cleaned, tokenised, cut so that the special tokens
-/// stay, padded to the context.
+/// Texts to rows of ids, as the model's own library makes them: cleaned, tokenised, cut so that the special
+/// tokens stay, padded to the context.
 class TextInput {
  public:
   /// Throws DataError where no tokenizer is at hand, or where it has an id that the model has no row for.

@@ -1,0 +1,153 @@
+#include <ATen/ops/cat.h>
+#include <ATen/ops/clamp_min.h>
+#include <ATen/ops/div.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <unisim/encoder.h>
+#include <unisim/error.h>
+
+#include <utility>
+
+#include "encoder_state.h"
+#include "io/file.h"
+#include "kernels.h"
+#include "models/facts.h"
+#include "models/preprocess.h"
+
+namespace unisim {
+namespace {
+
+void check_device(const Device& device, DType dtype) {
+  if (device.is_cpu()) {
+    require(dtype != DType::Float16,
+            "[Encoder.load] float16 is for CUDA; on the CPU take float32 or bfloat16");
+    return;
+  }
+  require(device.is_cuda(), "[Encoder.load] device ", device.str(), " is neither cpu nor cuda");
+  const bool known = c10::impl::hasDeviceGuardImpl(device.type());
+  const int count = known ? c10::impl::VirtualGuardImpl(device.type()).deviceCount() : 0;
+  if (count == 0 || (device.has_index() && device.index() >= count))
+    throw std::runtime_error(text_of("[Encoder.load] device ", device.str(), " is asked for, and torch sees ",
+                                     count, " CUDA devices"));
+}
+
+/// The folder's last part, or ORG/REPO.
+std::string name_of_model(const std::string& asked) {
+  for (const std::string_view prefix : {"local-dir:", "hf-hub:"})
+    if (asked.starts_with(prefix)) return name_of_model(asked.substr(prefix.size()));
+  std::error_code ignored;
+  if (!std::filesystem::exists(asked, ignored)) return asked;
+  const auto whole = std::filesystem::weakly_canonical(asked, ignored);
+  return whole.has_filename() ? whole.filename().string() : whole.parent_path().filename().string();
+}
+
+/// OpenCLIP's rule: weights of the tag "openai" (ViT-B-32/openai) compute QuickGELU, whatever their
+/// configuration.
+void apply_tag(const std::string& asked, ModelConfig& config) {
+  if (config.layout != Layout::OpenClip || !asked.ends_with("/openai")) return;
+  if (config.vision && !config.vision->timm_trunk) config.vision->blocks.activation = Activation::QuickGelu;
+  if (config.text) config.text->blocks.activation = Activation::QuickGelu;
+}
+
+}  // namespace
+
+Tensor unit_rows(const Tensor& rows) {
+  if (!rows.is_cpu()) return at::div(rows, at::clamp_min(at::linalg_vector_norm(rows, 2, 1, true), 1e-12));
+  const Tensor x = rows.contiguous();
+  const int64_t n = x.size(0), width = x.size(1);
+  const Tensor out = at::empty({n, width}, x.options());
+  int32_t flag = 0;  // a zero row stays zero; the tower has refused what is not finite
+  l2_normalize(Cpu{}, {x.const_data_ptr<float>(), n, width, width},
+               {out.mutable_data_ptr<float>(), n, width, width}, &flag);
+  return out;
+}
+
+Tensor under_each_other(const std::vector<Tensor>& parts, const Tensor& otherwise) {
+  if (parts.empty()) return otherwise;
+  return parts.size() == 1 ? parts[0] : at::cat(parts);
+}
+
+const VisionTower& Encoder::State::vision_for(const char* operation,
+                                              const std::optional<int64_t>& layer) const {
+  require(vision.has_value(), "[", operation, "] ", name, " has no image tower");
+  const int64_t layers = vision->config().blocks.layers;
+  require(!layer || (*layer >= 0 && *layer <= layers), "[", operation, "] layer is ", layer.value_or(0),
+          ", expected 0 to ", layers);
+  return *vision;
+}
+
+const TextTower& Encoder::State::text_for(const char* operation) const {
+  require(text.has_value(), "[", operation, "] ", name, " has no text tower");
+  return *text;
+}
+
+const TextInput& Encoder::State::text_input() const {
+  const std::lock_guard lock(text_input_mutex_);
+  if (!text_input_)
+    text_input_ = std::make_unique<TextInput>(*config.text_input, config.folder, config.text->vocabulary);
+  return *text_input_;
+}
+
+int64_t Encoder::State::batch(const char* operation, int64_t asked) const {
+  require(asked >= 0, "[", operation, "] batch_size is ", asked, ", expected 0 or more");
+  // On the CPU a row never depends on its batch; on CUDA it does unless each is computed alone.
+  if (options.device.is_cuda() && options.batch_invariant) return 1;
+  if (asked > 0) return asked;
+  return options.device.is_cuda() ? 64 : 8;
+}
+
+Tensor Encoder::State::room_for(int64_t pictures) const {
+  const PreprocessConfig& preprocess = *config.preprocess;
+  return at::empty({pictures, 3, output_height(preprocess), output_width(preprocess)}, at::kFloat);
+}
+
+Tensor Encoder::State::embed(const Tensor& pixels, const EmbedOptions& asked) const {
+  const Tensor rows = vision->embed(pixels.to(options.device), asked.layer, asked.pool);
+  return asked.normalize ? unit_rows(rows) : rows;
+}
+
+Tensor Encoder::State::no_rows(const EmbedOptions& asked) const {
+  const int64_t width = asked.layer || asked.pool ? vision->config().blocks.width : vision->dim();
+  return at::empty({0, width}, at::TensorOptions(options.device).dtype(at::kFloat));
+}
+
+Encoder Encoder::load(const std::string& path_or_name, const EncoderOptions& options) {
+  require(options.executor == "fused" || options.executor == "aten", "[Encoder.load] executor \"",
+          options.executor, "\" is neither fused nor aten");
+  check_device(options.device, options.dtype);
+  auto state = std::make_shared<State>();
+  state->name = name_of_model(path_or_name);
+  state->options = options;
+  state->config = read_model_config(find_model(path_or_name));
+  apply_tag(path_or_name, state->config);
+  const Weights weights =
+      Weights::open(state->config.folder, state->config.weight_stems, options.device, options.dtype);
+  if (state->config.vision) state->vision = VisionTower::load(state->config, weights);
+  if (state->config.text) state->text = TextTower::load(state->config, weights);
+  return Encoder(std::move(state));
+}
+
+std::string Encoder::name() const { return state_->name; }
+std::filesystem::path Encoder::folder() const { return state_->config.folder; }
+std::string Encoder::family() const { return state_->config.family; }
+std::string Encoder::executor() const { return "aten"; }  // the one there is so far
+Device Encoder::device() const { return state_->options.device; }
+DType Encoder::dtype() const { return state_->options.dtype; }
+int64_t Encoder::dim() const { return state_->vision ? state_->vision->dim() : state_->text->dim(); }
+int64_t Encoder::image_size() const { return state_->vision ? state_->vision->config().image_height : 0; }
+bool Encoder::has_text() const { return state_->text.has_value(); }
+
+int64_t Encoder::layers() const {
+  return state_->vision ? state_->vision->config().blocks.layers : state_->text->config().blocks.layers;
+}
+
+std::vector<std::pair<std::string, std::string>> Encoder::facts() const {
+  auto facts = facts_of(state_->config);
+  facts.emplace_back("executor", executor());
+  facts.emplace_back("device", device().str());
+  facts.emplace_back("dtype", name_of(dtype()));
+  return facts;
+}
+
+}  // namespace unisim

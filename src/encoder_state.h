@@ -1,0 +1,49 @@
+#pragma once
+
+#include <unisim/encoder.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "models/config.h"
+#include "models/text_input.h"
+#include "models/text_tower.h"
+#include "models/vision_tower.h"
+
+namespace unisim {
+
+struct Encoder::State {
+  std::string name;
+  ModelConfig config;
+  EncoderOptions options;
+  std::optional<VisionTower> vision;
+  std::optional<TextTower> text;
+
+  /// Throws std::invalid_argument where there is no such tower, or no such layer.
+  const VisionTower& vision_for(const char* operation, const std::optional<int64_t>& layer = {}) const;
+  const TextTower& text_for(const char* operation) const;
+  /// Loaded when first asked for: most runs tokenise nothing.
+  const TextInput& text_input() const;
+
+  /// Items between two calls of progress.
+  int64_t batch(const char* operation, int64_t asked) const;
+  /// [n, 3, height, width] float32 on the CPU, to be filled picture by picture.
+  Tensor room_for(int64_t pictures) const;
+  /// Rows of pixels as the options ask.
+  Tensor embed(const Tensor& pixels, const EmbedOptions& asked) const;
+  /// No rows, of the width that embed would give.
+  Tensor no_rows(const EmbedOptions& asked) const;
+
+ private:
+  mutable std::mutex text_input_mutex_;
+  mutable std::unique_ptr<const TextInput> text_input_;
+};
+
+/// Rows of length one; a zero row stays zero.
+Tensor unit_rows(const Tensor& rows);
+/// The parts under each other, or `otherwise` where there are none.
+Tensor under_each_other(const std::vector<Tensor>& parts, const Tensor& otherwise);
+
+}  // namespace unisim
