@@ -4,6 +4,7 @@
 
 #include "hostile.h"
 #include "io/file.h"
+#include "io/quote.h"
 
 using namespace unisim;
 using unisim::test::bytes_from;
@@ -108,6 +109,21 @@ TEST_CASE("a message quotes a hostile document briefly and in valid UTF-8", "[js
     CHECK(message.find('\xFF') == std::string::npos);
   }
   check_throws<DataError>([] { parse("{\"a\\nb\": 1, \"a\\nb\": 2}"); }, R"(the key "a\nb" is there twice)");
+}
+
+TEST_CASE("words of a file are quoted on one line, briefly, in valid UTF-8", "[quote]") {
+  CHECK(in_quotes("") == R"("")");
+  CHECK(in_quotes("été \u20ac \U0001F600") == "\"été \u20ac \U0001F600\"");
+  CHECK(in_quotes("a\nb\tc\r\"\\") == R"("a\nb\tc\r\"\\")");
+  CHECK(in_quotes(std::string("\0\x1f\x7f", 3)) == R"("\x00\x1f\x7f")");
+  CHECK(in_quotes("\xC0\xAF") == R"("\xc0\xaf")");          // overlong
+  CHECK(in_quotes("\xE0\x80\x80") == R"("\xe0\x80\x80")");  // overlong
+  CHECK(in_quotes("\xED\xA0\x80") == R"("\xed\xa0\x80")");  // a surrogate
+  CHECK(in_quotes("\xF4\x90\x80\x80") == R"("\xf4\x90\x80\x80")");
+  CHECK(in_quotes("\xF0\x8F\xBF\xBF") == R"("\xf0\x8f\xbf\xbf")");
+  CHECK(in_quotes("\xE2\x82") == R"("\xe2\x82")");  // cut
+  CHECK(in_quotes(std::string(1000, 'x')).size() == 125);
+  CHECK(printable("say \"x\"\n") == R"(say "x"\n)");
 }
 
 TEST_CASE("offsets count from where the text begins in its file", "[json]") {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <set>
 
-#include "json.h"
 #include "quote.h"
 #include "safetensors_header.h"
+#include "shard_index.h"
 
 namespace unisim {
 namespace {
@@ -39,34 +39,15 @@ std::string weights_instead(const fs::path& folder) {
   return "; there is " + list + (convertible ? ": convert it with `unisim convert`" : "");
 }
 
-struct ShardIndex {
-  std::map<std::string, std::string> shard_of;  ///< by tensor
-  std::set<std::string> shards;
-};
-
 ShardIndex read_index(const fs::path& folder, const std::string& name, const SafeTensorsLimits& limits) {
-  const fs::path file = folder / name;
   const FileReader reader = FileReader::open_inside(folder, name, folder);
-  constexpr int64_t most = int64_t{64} << 20;
-  require_data(reader.size() <= most, file, "has ", reader.size(), " bytes, expected at most ", most);
+  const fs::path& file = reader.path();
+  require_data(reader.size() <= shard_index_max_bytes, file, "has ", reader.size(),
+               " bytes, expected at most ", shard_index_max_bytes);
   std::vector<std::byte> bytes(static_cast<std::size_t>(reader.size()));
   reader.read(0, bytes);
   reader.check_unchanged();
-  const Json document = parse_json(bytes, file, {.max_bytes = most});
-  Fields fields(document, file);
-  fields.ignore({"metadata"});
-  const Json& map = fields.value("weight_map");
-  if (!map.is_object() || map.empty()) fields.refuse("weight_map", "an object from tensor to file");
-  fields.finish();
-  ShardIndex index;
-  for (const auto& [tensor, shard] : map.items()) {
-    require_data(shard.is_string(), file, "weight_map: the file of ", in_quotes(tensor), " is no string");
-    index.shards.insert(shard.get_ref<const std::string&>());
-    index.shard_of.emplace(tensor, shard.get_ref<const std::string&>());
-  }
-  const auto count = static_cast<int64_t>(index.shards.size());
-  require_data(count <= limits.max_shards, file, count, " shards, expected at most ", limits.max_shards);
-  return index;
+  return parse_shard_index(bytes, file, limits);
 }
 
 }  // namespace
