@@ -166,6 +166,8 @@ TEST_CASE("fields are read by their types", "[fields]") {
                               "inner": {"i": 4}, "any": [[1]]})");
   Fields fields(json, "config.json");
   CHECK(fields.integer("i", 3, 3) == 3);
+  check_throws<DataError>([&] { fields.integer("i", 0, 2); }, "is 3, expected an integer from 0 to 2");
+  check_throws<DataError>([&] { fields.integer("i", 4, 9); }, "is 3, expected an integer from 4 to 9");
   CHECK(fields.number("x") == 2.5);
   CHECK(fields.number("i") == 3);
   CHECK(fields.boolean("b"));
