@@ -53,7 +53,7 @@ py::tuple rows_of_files(const Encoder& encoder, py::handle files, const EmbedOpt
   }
   py::list failures;
   for (const Failure& failure : result.failures)
-    failures.append(py::make_tuple(failure.file.string(), failure.error));
+    failures.append(py::make_tuple(path_to(failure.file.string()), path_to(failure.error)));
   return py::make_tuple(result.rows, result.index, failures);
 }
 
@@ -61,7 +61,9 @@ void bind_properties(py::class_<Encoder>& type) {
   type.def_property_readonly("name", &Encoder::name, "The last part of the folder's path, or ORG/REPO.")
       .def_property_readonly(
           "folder",
-          [](const Encoder& e) { return py::module_::import("pathlib").attr("Path")(e.folder().string()); },
+          [](const Encoder& e) {
+            return py::module_::import("pathlib").attr("Path")(path_to(e.folder().string()));
+          },
           "The model's folder.")
       .def_property_readonly("family", &Encoder::family, "\"clip\", \"siglip\", \"dinov2\" or \"vit\".")
       .def_property_readonly("executor", &Encoder::executor, "What runs: \"aten\" or \"fused\".")

@@ -160,7 +160,7 @@ def model(name: str) -> Iterator[Check]:
     yield Check("folder", True, str(encoder.folder))
     for file, digest in hashes(Path(encoder.folder)).items():
         yield Check(file, True, f"sha256 {digest}")
-    for fact, value in encoder.facts():
+    for fact, value in encoder.facts.items():
         yield Check(fact, True, value)
     yield _check("embed", lambda: _embed(encoder))
 

@@ -13,7 +13,7 @@ import numpy
 from unisim import __version__
 from unisim.sources import Sources
 
-READ_AT_ONCE = 16  # decoded photographs are large: this many are held at a time, and as many read ahead
+READ_AT_ONCE = 16  # pictures that Pillow reads are held decoded, this many at a time
 
 
 @dataclass
@@ -33,29 +33,40 @@ def embed_images(
     progress: Callable[[int, int], object] | None = None,
     **options: Any,
 ) -> Rows:
-    """Embed every image of `sources`; the next ones are read while the model runs. A bad file is a failed item."""
+    """Embed every image of `sources`, decoded on threads while the model runs. A bad file is a failed item."""
+    paths = sources.paths
+    with ThreadPoolExecutor(1) as aside:
+        identity = aside.submit(described, encoder, options)  # hashes the weights
+        rows, index, _ = encoder.embed_files(paths, batch_size=batch_size, progress=progress, **options)
+        found = dict(zip(index, rows.float().cpu().numpy(), strict=True))
+        left = [k for k in range(len(paths)) if k not in found]
+        again, errors = _by_pillow(encoder, [paths[k] for k in left], batch_size, options)
+        found |= {left[k]: row for k, row in again.items()}
+        failed = [(sources.names[k], error) for k, error in zip(left, errors, strict=True) if error is not None]
+        kept = sorted(found)
+        matrix = numpy.stack([found[k] for k in kept]) if kept else numpy.zeros((0, encoder.dim), numpy.float32)
+        return Rows(matrix, [sources.names[k] for k in kept], sources.failed + failed, identity.result())
+
+
+def _by_pillow(
+    encoder: Any, paths: list[Path], batch_size: int | None, options: dict[str, Any]
+) -> tuple[dict[int, numpy.ndarray], list[str | None]]:
+    """What the library itself does not read, in the formats that Pillow does: rows by place, and why not, by place."""
     import unisim
 
-    step = max(READ_AT_ONCE, batch_size or 0)
-    parts = [sources.names[at : at + step] for at in range(0, len(sources.names), step)]
-    read = [[sources.path(name) for name in part] for part in parts]
-    blocks, names, failed = [], [], list(sources.failed)
-    with ThreadPoolExecutor(2) as ahead:
-        identity = ahead.submit(described, encoder, options)  # hashing takes as long as reading the weights again
-        coming = ahead.submit(unisim.read_images, read[0], on_error="skip")
-        for k, part in enumerate(parts):
-            images, failures = coming.result()
-            if k + 1 < len(parts):
-                coming = ahead.submit(unisim.read_images, read[k + 1], on_error="skip")
-            bad = {str(failure.file): failure.error for failure in failures}
-            failed += [(name, bad[str(path)]) for name, path in zip(part, read[k], strict=True) if str(path) in bad]
-            names += [name for name, path in zip(part, read[k], strict=True) if str(path) not in bad]
-            if images:
-                blocks.append(encoder.embed_images(images, batch_size=batch_size, **options).float().cpu().numpy())
-            if progress:
-                progress(min(step * (k + 1), len(sources.names)), len(sources.names))
-        rows = numpy.concatenate(blocks) if blocks else numpy.zeros((0, encoder.dim), numpy.float32)
-        return Rows(rows, names, failed, identity.result())
+    rows: dict[int, numpy.ndarray] = {}
+    errors: list[str | None] = [None] * len(paths)
+    for start in range(0, len(paths), READ_AT_ONCE):
+        part = paths[start : start + READ_AT_ONCE]
+        images, failures = unisim.read_images(part, on_error="skip")
+        bad = {failure.file: failure.error for failure in failures}
+        for k, path in enumerate(part, start):
+            errors[k] = bad.get(str(path))
+        if images:
+            good = [k for k in range(start, start + len(part)) if errors[k] is None]
+            made = encoder.embed_images(images, batch_size=batch_size, **options).float().cpu().numpy()
+            rows |= dict(zip(good, made, strict=True))
+    return rows, errors
 
 
 def embed_texts(
@@ -80,7 +91,7 @@ def described(encoder: Any, options: dict[str, Any]) -> dict[str, Any]:
         "family": encoder.family,
         "executor": encoder.executor,
         "options": options,
-        "facts": dict(encoder.facts()),
+        "facts": dict(encoder.facts),
         "files": hashes(folder),
     }
 
