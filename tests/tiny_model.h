@@ -189,6 +189,7 @@ class TinyModel {
 inline ModelConfig tiny_vision() {
   VisionConfig vision;
   vision.blocks = {.width = 12, .layers = 2, .heads = 2, .head_width = 6, .mlp_width = 20};
+  vision.blocks.eps = 2e-3, vision.norm_eps = 1e-2;  // large enough to be seen
   vision.table_height = vision.image_height = 12;
   vision.table_width = vision.image_width = 18;
   vision.patch_height = 4, vision.patch_width = 6;
@@ -202,6 +203,7 @@ inline ModelConfig tiny_vision() {
 inline ModelConfig tiny_text() {
   TextConfig text;
   text.blocks = {.width = 12, .layers = 2, .heads = 2, .head_width = 6, .mlp_width = 20};
+  text.blocks.eps = 2e-3, text.norm_eps = 1e-2;
   text.blocks.causal = true;
   text.vocabulary = 30, text.context = 7, text.end_token = 28, text.projection = 5;
   ModelConfig model;
