@@ -31,12 +31,12 @@ struct Structure {
 
 constexpr int64_t ssim_window = 11;
 
-/// Over every 11 x 11 window inside the images: Gaussian weights of sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255, population
-/// covariance. Both sides at least 11. `workspace` is 4 * x.width long.
+/// Over every 11 x 11 window inside the images: Gaussian weights of sigma 1.5, K1 = 0.01, K2 = 0.03, L = 255,
+/// population covariance. Both sides at least 11. `workspace` is 4 * x.width long.
 Structure ssim(Cpu, Rows<const double> x, Rows<const double> y, double* workspace);
 
-/// The mean of each 2 x 2 square. Where either side is odd, one row above and one column to the left are repeated
-/// first, as piq does, so that out is [(rows + odd) / 2, (width + odd) / 2] with odd = 0 or 1 for both.
+/// The mean of each 2 x 2 square. Where either side is odd, one row above and one column to the left are
+/// repeated first, as piq does, so that out is [(rows + odd) / 2, (width + odd) / 2] with odd = 0 or 1 for both.
 void halve(Cpu, Rows<const double> x, Rows<double> out);
 
 /// The exact sum of (x - y)^2.

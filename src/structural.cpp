@@ -40,6 +40,8 @@ Grey half_of(const Grey& x) {
 
 std::string size_of(const Image& image) { return text_of(image.width, " x ", image.height); }
 
+}  // namespace
+
 void require_whole(const std::string& operation, const Image& image) {
   require(image.width > 0 && image.height > 0 &&
               image.pixels.size() == std::size_t{3} * static_cast<std::size_t>(image.width) *
@@ -47,8 +49,6 @@ void require_whole(const std::string& operation, const Image& image) {
           "[", operation, "] an image of ", size_of(image), " has ", image.pixels.size(),
           " bytes of pixels, expected width * height * 3");
 }
-
-}  // namespace
 
 void require_same_size(const std::string& operation, const Image& x, const Image& y, int64_t least) {
   require_whole(operation, x);

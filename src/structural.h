@@ -19,7 +19,10 @@ double ms_ssim(const Image& x, const Image& y);
 /// Peak signal-to-noise ratio in dB, one mean square over all of R, G and B; infinity for equal images.
 double psnr(const Image& x, const Image& y);
 
-/// Throws unless both images are whole (pixels.size() as it must be) and of one size, at least `least` either
+/// Throws unless the image has pixels, as many bytes as its size says.
+void require_whole(const std::string& operation, const Image& image);
+
+/// Throws unless both images are whole and of one size, at least `least` either
 /// way.
 void require_same_size(const std::string& operation, const Image& x, const Image& y, int64_t least);
 

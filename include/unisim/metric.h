@@ -40,14 +40,20 @@ class UNISIM_API Metric {
   bool higher_is_better() const;
 
   double operator()(const Item& x, const Item& y) const;
-  /// [n] float64 of x[i] with y[i]; equal counts.
+  /// [n] float64 of x[i] with y[i]; equal counts. Items that are equal are computed on once. progress counts
+  /// pairs.
   Tensor operator()(std::span<const Item> x, std::span<const Item> y, const Progress& progress = {}) const;
 
-  Ranking rank(const Item& reference, std::span<const Item> candidates) const;
-  /// Three items: the one outside the most similar pair. More: the one of lowest mean similarity to the others.
+  /// Throws std::invalid_argument if there are no candidates.
+  Ranking rank(const Item& reference, std::span<const Item> candidates,
+               const Progress& progress = {}) const;
+  /// Three items: the one outside the most similar pair. More: the one of lowest mean similarity to the
+  /// others. A tie is the lowest index. Fewer than three are std::invalid_argument.
   int64_t odd_one_out(std::span<const Item> items) const;
-  /// One number an image, higher: more of it. "quality", "brightness", "colorfulness", "contrast", "sharpness";
-  /// mode "naive" (one prompt) or "clip-iqa" (two prompts; Wang et al., arXiv 2207.12396). Text towers only.
+  /// How much of "quality", "brightness", "colorfulness", "contrast" or "sharpness" each image has;
+  /// mode "naive" (cosine with one prompt, in [-1, 1]) or "clip-iqa" (share of the first of two opposite
+  /// prompts in the softmax of both cosines, in (0, 1); Wang et al., arXiv 2207.12396). The prompts are those
+  /// of UniSim-Bench (arXiv 2412.10594). Encoders with a text tower only.
   std::vector<double> attribute(std::span<const Image> images, const std::string& attribute,
                                 const std::string& mode = "naive") const;
 
@@ -58,12 +64,25 @@ class UNISIM_API Metric {
   std::shared_ptr<const State> state_;
 };
 
-/// By name, options after it: "lpips-alex", "lpips-vgg", "ssim", "ms-ssim", "psnr", "encoder:FOLDER",
-/// "encoder:FOLDER,layer=9,pool=mean". An unknown name is std::invalid_argument listing the known ones.
+/// A metric by name, options after it, which win over `options`: "encoder:FOLDER,layer=9,pool=mean".
+///
+/// - "ssim", "ms-ssim", "psnr": of the pixels alone (Wang et al. 2004; Wang et al. 2003; dB); more is better.
+/// - "lpips-alex", "lpips-vgg": the distance of Zhang et al. 2018, v0.1; less is better. `unisim get
+///   lpips-alex` installs its weights; "lpips-alex:FOLDER" names a folder.
+/// - "encoder:FOLDER": the cosine of two embeddings, in [-1, 1]; a layer or pool is of images alone.
+///
+/// Options are cut off from the right, at commas, while a piece is KEY=VALUE and what remains is no folder; so
+/// a folder may hold commas. An unknown name or key is std::invalid_argument listing the known ones.
 UNISIM_API Metric metric(const std::string& name, const MetricOptions& options = {});
 
+/// A hidden layer, and how it is pooled, instead of the encoder's own output: see EmbedOptions.
+struct CosineOptions {
+  std::optional<int64_t> layer = {};
+  std::optional<Pool> pool = {};
+};
+
 /// The cosine of an encoder already loaded, as a metric.
-UNISIM_API Metric by_cosine(const Encoder& encoder, const MetricOptions& options = {});
+UNISIM_API Metric by_cosine(const Encoder& encoder, const CosineOptions& options = {});
 
 /// The names that metric() understands, FOLDER standing for a model.
 UNISIM_API std::vector<std::string> metric_names();

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   init_encoder(m);
   init_fusion(m);
   init_image(m);
+  init_metric(m);
   init_mining(m);
   init_similarity(m);
   init_tokenizer(m);

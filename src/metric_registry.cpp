@@ -1,0 +1,72 @@
+#include <unisim/error.h>
+
+#include <array>
+#include <filesystem>
+
+#include "metric_name.h"
+#include "metric_state.h"
+
+namespace unisim {
+namespace {
+
+/// How metrics are named and made. A new one is a row here.
+struct Kind {
+  enum class Model { None, Optional, Required };
+
+  std::string_view name;
+  Model model;
+  bool has_layers;  ///< layer and pool mean something
+  Metric::State (*make)(const MetricName&);
+};
+
+Metric::State make_lpips(const MetricName& asked) {
+  const std::string& model = asked.model.empty() ? asked.kind : asked.model;
+  return lpips_state(asked.kind.substr(std::string_view("lpips-").size()), model, asked.options);
+}
+
+constexpr std::array<Kind, 5> kinds = {{
+    {"lpips-alex", Kind::Model::Optional, false, make_lpips},
+    {"lpips-vgg", Kind::Model::Optional, false, make_lpips},
+    {"ms-ssim", Kind::Model::None, false, [](const MetricName&) { return ms_ssim_state(); }},
+    {"psnr", Kind::Model::None, false, [](const MetricName&) { return psnr_state(); }},
+    {"ssim", Kind::Model::None, false, [](const MetricName&) { return ssim_state(); }},
+}};
+
+const Kind& kind_of(const std::string& name, const MetricName& asked) {
+  std::string known;
+  for (const Kind& kind : kinds)
+    if (kind.name == asked.kind) return kind;
+  for (const std::string& one : metric_names()) known += (known.empty() ? "" : ", ") + one;
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(name, ignored);
+  throw std::invalid_argument(text_of("[metric] \"", name, "\" is not one of ", known,
+                                      is_folder ? "; of a model folder: encoder:" + name : ""));
+}
+
+}  // namespace
+
+Metric metric(const std::string& name, const MetricOptions& options) {
+  const MetricName asked = parse_metric_name(name, options);
+  const Kind& kind = kind_of(name, asked);
+  const bool named = !asked.model.empty();
+  require(named || kind.model != Kind::Model::Required, "[metric] ", name, " needs a model: ", kind.name,
+          ":FOLDER");
+  require(!named || kind.model != Kind::Model::None, "[metric] ", kind.name, " takes no model, found ",
+          asked.model);
+  require(kind.has_layers || (!asked.options.layer && !asked.options.pool), "[metric] ", kind.name,
+          " has no layer or pool to choose");
+  if (kind.model == Kind::Model::None)
+    require(asked.options.device.is_cpu() && asked.options.dtype == DType::Float32, "[metric] ", kind.name,
+            " runs on the cpu, in double alone; found ", asked.options.device.str(), " and ",
+            name_of(asked.options.dtype));
+  return Metric(std::make_shared<const Metric::State>(kind.make(asked)));
+}
+
+std::vector<std::string> metric_names() {
+  std::vector<std::string> names;
+  for (const Kind& kind : kinds)
+    names.push_back(std::string(kind.name) + (kind.model == Kind::Model::Required ? ":FOLDER" : ""));
+  return names;
+}
+
+}  // namespace unisim

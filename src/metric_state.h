@@ -1,0 +1,45 @@
+#pragma once
+
+#include <unisim/metric.h>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// A metric as data: what it is called, what it reads, and functions. Never a subclass.
+namespace unisim {
+
+/// Indices into a list of items.
+struct ItemPair {
+  std::size_t x = 0;
+  std::size_t y = 0;
+};
+
+struct Metric::State {
+  std::string name;
+  bool higher_is_better = true;
+  std::string no_text = {};  ///< why a text is refused; empty: texts are read
+
+  /// The score of each pair. The items are whole, all different, numbered as they first appear in the pairs,
+  /// and texts only where texts are read.
+  std::function<std::vector<double>(std::span<const Item* const> items, std::span<const ItemPair> pairs,
+                                    const Progress& progress)>
+      score = {};
+
+  /// One number an image for an attribute and a mode; empty where the metric rates pairs alone.
+  std::function<std::vector<double>(std::span<const Image> images, const std::string& attribute,
+                                    const std::string& mode)>
+      attribute = {};
+};
+
+Metric::State ssim_state();
+Metric::State ms_ssim_state();
+Metric::State psnr_state();
+/// `net` is "alex" or "vgg"; `model` the folder's path or the name of what is installed.
+Metric::State lpips_state(const std::string& net, const std::string& model, const MetricOptions& options);
+/// `model` is what the encoder is called in the metric's name.
+Metric::State encoder_state(const std::string& model, const Encoder& encoder, const CosineOptions& options);
+
+}  // namespace unisim
