@@ -73,15 +73,11 @@ py::array array_of_tensor(py::handle tensor) {
 /// By Pillow, for what the library does not support; throws `refusal` again where Pillow does not know it
 /// either.
 Image image_by_pillow(const py::object& source, const Unsupported& refusal, const ReadOptions& options) {
-  const py::object pixels =
-      py::module_::import("unisim._pillow")
-          .attr("read_rgb")(source, refusal.file().string(), options.apply_orientation, options.max_pixels);
+  const py::object pixels = py::module_::import("unisim._pillow")
+                                .attr("read_rgb")(source, path_to(refusal.file().string()),
+                                                  options.apply_orientation, options.max_pixels);
   if (pixels.is_none()) throw refusal;
   return image_of_array(pixels.cast<py::array>());
-}
-
-py::object python_path(const std::filesystem::path& file) {
-  return py::module_::import("os").attr("fsdecode")(py::bytes(file.string()));
 }
 
 /// The images of a stack [n, H, W, 3], or of a sequence of anything that image_from takes.
@@ -124,7 +120,7 @@ Image image_of_file(const std::filesystem::path& file, const ReadOptions& option
     const py::gil_scoped_release no_gil;
     return read_image(file, options);
   } catch (const Unsupported& refusal) {
-    return image_by_pillow(python_path(file), refusal, options);
+    return image_by_pillow(path_to(file.string()), refusal, options);
   }
 }
 

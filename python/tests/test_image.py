@@ -1,6 +1,7 @@
 """Images: the pixels of Pillow, and what is accepted as an image."""
 
 import io
+import os
 import random
 from pathlib import Path
 
@@ -229,6 +230,15 @@ def test_what_nobody_reads_is_named(tmp_path):
     path.write_bytes(saved(Image.new("RGB", (50, 50)), "BMP"))
     with pytest.raises(ValueError, match="max_pixels"):
         unisim.read_image(path, max_pixels=2499)
+
+
+def test_a_file_name_that_is_no_text_is_as_good_as_any(tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff\xfe"
+    for format in ("PNG", "GIF"):
+        with open(path, "wb") as file:
+            file.write(saved(Image.new("RGB", (5, 4)), format))
+        assert unisim.read_image(os.fsdecode(path)).width == 5
+        assert unisim.read_image(Path(os.fsdecode(path))).height == 4
 
 
 def test_errors_are_of_the_kind_that_a_caller_expects(tmp_path):
