@@ -14,7 +14,8 @@ def noise(rng, *shape):
     waves = 127 + 90 * np.sin(x / 7.3 + rng.uniform(0, 6)) * np.cos(y / 5.1 + rng.uniform(0, 6))
     if len(shape) == 3:
         waves = waves[..., None] * rng.uniform(0.5, 1.2, shape[2])
-    return np.clip(waves + rng.normal(0, 12, shape) + 60 * (rng.random(shape) < 0.05), 0, 255).astype(np.uint8)
+    grain = rng.normal(0, 12, shape) + 60 * (rng.random(shape) < 0.05)
+    return np.clip(waves + grain, 0, 255).astype(np.uint8)
 
 
 def picture(rng, mode, width, height):
@@ -91,8 +92,8 @@ def with_exif(jpeg, orientation, order="<", prefix=b""):
 
 def tiff(orientation, order="<"):
     head = b"II*\0" if order == "<" else b"MM\0*"
-    return (head + struct.pack(order + "IH", 8, 1) + struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
-            + struct.pack(order + "I", 0))  # fmt: skip
+    entry = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    return head + struct.pack(order + "IH", 8, 1) + entry + struct.pack(order + "I", 0)
 
 
 # PNG, chunk by chunk
@@ -117,10 +118,11 @@ def png(rng, width, height, depth, color, interlaced=False, chunks=(), splits=1)
         if w > 0 and h > 0:
             row_bytes = (w * depth * CHANNELS[color] + 7) // 8
             for _ in range(h):
-                data += bytes([int(rng.integers(0, 5))]) + rng.integers(0, 256, row_bytes, dtype=np.uint8).tobytes()
+                data += bytes([int(rng.integers(0, 5))]) + rng.bytes(row_bytes)
     packed = zlib.compress(data)
     cuts = np.linspace(0, len(packed), splits + 1).astype(int)
-    return (PNG_SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced))
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
+    return (PNG_SIGNATURE + chunk(b"IHDR", header)
             + b"".join(chunk(kind, content) for kind, content in chunks)
             + b"".join(chunk(b"IDAT", packed[a:b]) for a, b in zip(cuts, cuts[1:]))
             + chunk(b"IEND", b""))  # fmt: skip

@@ -56,7 +56,8 @@ def test_resizing_is_pillows_to_the_bit_in_1000_random_cases():
         name = list(FILTERS)[i % 6]
         expected = np.asarray(image.resize((to_width, to_height), FILTERS[name]))
         got = unisim.resize(image, (to_width, to_height), resample=name).numpy()
-        np.testing.assert_array_equal(got, expected, err_msg=f"{name} {width}x{height} to {to_width}x{to_height}")
+        case = f"{name} {width}x{height} to {to_width}x{to_height}"
+        np.testing.assert_array_equal(got, expected, err_msg=case)
 
 
 @pytest.mark.parametrize("folder", ["kodak24", "imagenet200", "near_duplicates", "lpips_examples", "triplet"])
@@ -74,7 +75,7 @@ def test_photographs_have_pillows_pixels(data, folder):
 
 
 def made_jpegs():
-    """Every mode, subsampling and quality, baseline and progressive, with and without restarts and markers."""
+    """Every mode, subsampling and quality, baseline and progressive, with restarts, with other markers."""
     rng = np.random.default_rng(2)
     for i in range(90):
         width, height = (int(rng.integers(1, 100)) for _ in range(2))
@@ -140,7 +141,8 @@ def test_webps_of_every_kind_have_pillows_pixels():
     for i in range(70):
         image = picture(rng, ["RGB", "RGBA"][i % 2], int(rng.integers(1, 90)), int(rng.integers(1, 90)))
         quality, lossless, exact = int(rng.integers(0, 101)), i % 4 > 1, i % 3 == 0
-        same(saved(image, "WEBP", quality=quality, lossless=lossless, method=i % 7, exact=exact), f"webp {i}")
+        options = {"quality": quality, "lossless": lossless, "method": i % 7, "exact": exact}
+        same(saved(image, "WEBP", **options), f"webp {i} {options}")
     for i in range(12):
         frames = [picture(rng, "RGBA", 40, 30) for _ in range(3)]
         options = {"lossless": i % 2 == 0, "minimize_size": i % 3 == 0}
@@ -151,7 +153,9 @@ def test_webps_of_every_kind_have_pillows_pixels():
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize(
     ("depth", "color"),
-    [(d, 0) for d in (1, 2, 4, 8, 16)] + [(d, 3) for d in (1, 2, 4, 8)] + [(d, c) for c in (2, 4, 6) for d in (8, 16)],
+    [(d, 0) for d in (1, 2, 4, 8, 16)]
+    + [(d, 3) for d in (1, 2, 4, 8)]
+    + [(d, c) for c in (2, 4, 6) for d in (8, 16)],
 )
 def test_pngs_of_every_kind_have_pillows_pixels(depth, color, interlaced):
     rng = np.random.default_rng(100 * depth + 10 * color + interlaced)
@@ -165,7 +169,8 @@ def test_pngs_of_every_kind_have_pillows_pixels(depth, color, interlaced):
         elif color in (0, 2) and i % 2:
             chunks.append((b"tRNS", b"\0\1" * CHANNELS[color]))
         width, height = (int(rng.integers(1, 40)) for _ in range(2))
-        same(png(rng, width, height, depth, color, interlaced, chunks, splits=1 + i % 3), f"{width}x{height} {chunks}")
+        file = png(rng, width, height, depth, color, interlaced, chunks, splits=1 + i % 3)
+        same(file, f"{width}x{height} {chunks}")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
@@ -206,7 +211,9 @@ def test_orientation_is_applied_when_asked_as_exif_transpose_does(tmp_path, orde
             assert unisim.read_image(path).numpy().shape == (23, 37, 3)
 
 
-@pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF", "DDS", "PCX"])
+@pytest.mark.parametrize(
+    "format", ["GIF", "BMP", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF", "DDS", "PCX"]
+)
 def test_what_pillow_alone_reads_comes_from_pillow(tmp_path, format):
     Image.init()
     if format not in Image.SAVE:
@@ -282,14 +289,16 @@ def test_every_form_of_an_image_is_the_same_image(tmp_path):
     padded = np.zeros((40, 60, 4), np.uint8)
     padded[::-2, ::2, 2::-1] = pixels
     torch = pytest.importorskip("torch")
-    forms = [path, str(path), path.read_bytes(), bytearray(path.read_bytes()), Image.open(path), pixels, image,
+    content = path.read_bytes()
+    forms = [path, str(path), content, bytearray(content), Image.open(path), pixels, image,
              padded[::-2, ::2, 2::-1], np.asfortranarray(pixels), torch.from_numpy(pixels.copy()),
              torch.from_numpy(pixels.transpose(2, 0, 1).copy()).permute(1, 2, 0)]  # fmt: skip
     for form in forms:
         np.testing.assert_array_equal(unisim.center_crop(form, (30, 20)).numpy(), pixels)
     grey = pixels[..., 1]
     for form in (grey, Image.fromarray(grey), np.repeat(grey, 2, axis=1)[:, ::2]):
-        np.testing.assert_array_equal(unisim.center_crop(form, (30, 20)).numpy(), grey[..., None].repeat(3, 2))
+        got = unisim.center_crop(form, (30, 20)).numpy()
+        np.testing.assert_array_equal(got, grey[..., None].repeat(3, 2))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ _FORMATS = [
     "PCX", "PNG", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA", "TIFF", "WEBP", "XBM", "XPM",
 ]  # fmt: skip
 
+# What its decoders raise over a broken file.
+_BROKEN = (
+    Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+)  # fmt: skip
+
 
 def read_rgb(source, name, apply_orientation, max_pixels):
     """The pixels of a path or bytes as uint8 [H, W, 3]; None where Pillow does not know the format either.
@@ -29,12 +34,13 @@ def read_rgb(source, name, apply_orientation, max_pixels):
             warnings.simplefilter("ignore")
             with Image.open(file, formats=formats) as image:
                 if image.width * image.height > max_pixels:
-                    raise ValueError(f"{image.width} x {image.height} pixels; the limit is {max_pixels} (max_pixels)")
+                    size = f"{image.width} x {image.height} pixels"
+                    raise ValueError(f"{size}; the limit is {max_pixels} (max_pixels)")
                 picture = ImageOps.exif_transpose(image) if apply_orientation else image
                 return np.asarray(picture.convert("RGB"))
     except UnidentifiedImageError:
         return None
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         broken = ValueError(f"{name}: Pillow cannot read it: {error}")
