@@ -77,8 +77,9 @@ bool lies_in(const fs::path& file, const fs::path& folder) {
   return !relative.empty() && relative != "." && *relative.begin() != "..";
 }
 
-/// The blobs folder of the Hugging Face repository that a snapshot belongs to (models--ORG--REPO/snapshots/COMMIT,
-/// or a folder below it), empty if it is none. A blobs folder that is itself a link holds no resolved path.
+/// The blobs folder of the Hugging Face repository that a snapshot belongs to
+/// (models--ORG--REPO/snapshots/COMMIT, or a folder below it), empty if it is none. A blobs folder that is
+/// itself a link holds no resolved path.
 fs::path blobs_folder(const fs::path& snapshot) {
   for (fs::path at = snapshot; at.has_relative_path(); at = at.parent_path()) {
     const fs::path repository = at.parent_path();
