@@ -24,7 +24,14 @@ Metric::State make_lpips(const MetricName& asked) {
   return lpips_state(asked.kind.substr(std::string_view("lpips-").size()), model, asked.options);
 }
 
-constexpr std::array<Kind, 5> kinds = {{
+Metric::State make_encoder(const MetricName& asked) {
+  const auto& [device, dtype, layer, pool] = asked.options;
+  const Encoder encoder = Encoder::load(asked.model, {.device = device, .dtype = dtype});
+  return encoder_state(asked.model, encoder, {.layer = layer, .pool = pool});
+}
+
+constexpr std::array<Kind, 6> kinds = {{
+    {"encoder", Kind::Model::Required, true, make_encoder},
     {"lpips-alex", Kind::Model::Optional, false, make_lpips},
     {"lpips-vgg", Kind::Model::Optional, false, make_lpips},
     {"ms-ssim", Kind::Model::None, false, [](const MetricName&) { return ms_ssim_state(); }},

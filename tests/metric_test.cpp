@@ -197,11 +197,12 @@ TEST_CASE("options that are none are refused by name", "[metric]") {
 
 TEST_CASE("metric() refuses what there is not, listing what there is", "[metric]") {
   const auto [name, said] = GENERATE(table<std::string, std::string>({
-      {"", "is not one of lpips-alex, lpips-vgg, ms-ssim, psnr, ssim"},
-      {"LPIPS", "\"LPIPS\" is not one of lpips-alex"},
+      {"", "is not one of encoder:FOLDER, lpips-alex, lpips-vgg, ms-ssim, psnr, ssim"},
+      {"LPIPS", "\"LPIPS\" is not one of encoder:FOLDER"},
       {"lpips", "is not one of"},
       {"vlm:x", "is not one of"},
       {"/", "of a model folder: encoder:/"},
+      {"encoder", "encoder needs a model: encoder:FOLDER"},
       {"ssim:x", "ssim takes no model, found x"},
       {"psnr,layer=1", "psnr has no layer or pool"},
       {"lpips-alex,pool=mean", "lpips-alex has no layer or pool"},

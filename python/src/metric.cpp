@@ -267,6 +267,24 @@ ValueError
 NotImplementedError
     A field of the model's configuration that is not honoured.
 )");
+  m.def(
+      "by_cosine",
+      [](const Encoder& encoder, std::optional<int64_t> layer, const std::optional<std::string>& pool) {
+        return by_cosine(encoder, {.layer = layer, .pool = pool_from(pool)});
+      },
+      py::arg("encoder"), py::kw_only(), py::arg("layer") = py::none(), py::arg("pool") = py::none(),
+      R"(The cosine of an encoder already loaded, as a metric: image to image and, with a text tower, to texts.
+
+Parameters
+----------
+encoder : Encoder
+layer, pool
+    As for `metric`.
+
+Returns
+-------
+Metric
+)");
   m.def("metric_names", &metric_names, R"(The names that `metric` understands, FOLDER standing for a model.
 
 Returns

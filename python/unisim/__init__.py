@@ -25,6 +25,7 @@ __all__ = [
     "Tokenizer",
     "__version__",
     "additive_mof",
+    "by_cosine",
     "center_crop",
     "cosine",
     "cosine_rows",

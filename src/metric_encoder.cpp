@@ -1,0 +1,142 @@
+#include <unisim/error.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "attribute.h"
+#include "metric_state.h"
+
+namespace unisim {
+namespace {
+
+using Row = std::vector<float>;
+
+/// As unisim::cosine, of two rows in double: a zero row scores 0; a row with itself exactly 1, since the
+/// square root of a square is exact.
+double cosine_of(const Row& a, const Row& b) {
+  double product = 0, aa = 0, bb = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    product += double{a[k]} * b[k];
+    aa += double{a[k]} * a[k];
+    bb += double{b[k]} * b[k];
+  }
+  if (aa == 0 || bb == 0) return 0;
+  const double cosine = product / std::sqrt(aa * bb);
+  return std::isnan(cosine) ? cosine : std::clamp(cosine, -1.0, 1.0);
+}
+
+void append_rows(const Tensor& embedded, std::vector<Row>& rows) {
+  const Tensor plain = embedded.to(at::kCPU, at::kFloat).contiguous();
+  const float* from = plain.const_data_ptr<float>();
+  for (int64_t i = 0; i < plain.size(0); ++i, from += plain.size(1))
+    rows.emplace_back(from, from + plain.size(1));
+}
+
+std::vector<Row> text_rows(const Encoder& encoder, const std::vector<std::string>& texts) {
+  std::vector<Row> rows;
+  if (!texts.empty()) append_rows(encoder.embed_texts(texts), rows);
+  return rows;
+}
+
+/// The rows of all items, embedded a stretch at a time, so that the copies the encoder wants side by side
+/// stay few. `done` is told how many of the images, in order, have their row.
+std::vector<Row> image_rows(const Encoder& encoder, const CosineOptions& options,
+                            std::span<const Image* const> images,
+                            const std::function<void(std::size_t)>& done) {
+  constexpr std::size_t stretch = 64;
+  std::vector<Row> rows;
+  for (std::size_t first = 0; first < images.size(); first += stretch) {
+    std::vector<Image> batch;
+    for (std::size_t k = first; k < std::min(first + stretch, images.size()); ++k)
+      batch.push_back(*images[k]);
+    append_rows(encoder.embed_images(batch, {.layer = options.layer, .pool = options.pool}), rows);
+    done(rows.size());
+  }
+  return rows;
+}
+
+/// A row for each item, images and texts alike. Pairs count as done once both their rows are there.
+std::vector<Row> item_rows(const Encoder& encoder, const CosineOptions& options,
+                           std::span<const Item* const> items, std::span<const ItemPair> pairs,
+                           const Progress& progress) {
+  std::vector<const Image*> images;
+  std::vector<std::size_t> images_at, texts_at;
+  std::vector<std::string> texts;
+  for (std::size_t k = 0; k < items.size(); ++k) {
+    if (const Image* image = std::get_if<Image>(items[k])) {
+      images.push_back(image);
+      images_at.push_back(k);
+    } else {
+      texts.push_back(std::get<Text>(*items[k]).text);
+      texts_at.push_back(k);
+    }
+  }
+  std::vector<Row> rows(items.size());
+  std::vector<Row> of_texts = text_rows(encoder, texts);
+  for (std::size_t k = 0; k < of_texts.size(); ++k) rows[texts_at[k]] = std::move(of_texts[k]);
+
+  const auto total = static_cast<int64_t>(pairs.size());
+  const auto pairs_done = [&](std::size_t done) {
+    // Items are numbered as the pairs first ask for them: all before the next image have their row.
+    const std::size_t known = done < images_at.size() ? images_at[done] : items.size();
+    const auto ready = [known](const ItemPair& pair) { return pair.x < known && pair.y < known; };
+    if (progress) progress(std::ranges::count_if(pairs, ready), total);
+  };
+  std::vector<Row> of_images = image_rows(encoder, options, images, pairs_done);
+  for (std::size_t k = 0; k < of_images.size(); ++k) rows[images_at[k]] = std::move(of_images[k]);
+  if (progress && images.empty()) progress(total, total);
+  return rows;
+}
+
+std::vector<double> rate(const Encoder& encoder, std::span<const Image> images, const std::string& attribute,
+                         const std::string& mode) {
+  require(mode == "naive" || mode == "clip-iqa", "[attribute] mode \"", mode,
+          "\" is not one of naive, clip-iqa");
+  const AttributePrompts& prompts = attribute_prompts(attribute);
+  std::vector<std::string> texts = {std::string(prompts.naive)};
+  if (mode == "clip-iqa") texts = {std::string(prompts.more), std::string(prompts.less)};
+  const std::vector<Row> asked = text_rows(encoder, texts);
+  std::vector<const Image*> pointers;
+  for (const Image& image : images) pointers.push_back(&image);
+  std::vector<double> rated;
+  for (const Row& row : image_rows(encoder, {}, pointers, [](std::size_t) {})) {
+    const double first = cosine_of(row, asked[0]);
+    // softmax([first, second])[0]; no temperature, as the benchmark has it
+    rated.push_back(asked.size() == 1 ? first : 1 / (1 + std::exp(cosine_of(row, asked[1]) - first)));
+  }
+  return rated;
+}
+
+std::string name_of(const std::string& model, const CosineOptions& options) {
+  std::string name = "encoder:" + model;
+  if (options.layer) name += text_of(",layer=", *options.layer);
+  if (options.pool) name += *options.pool == Pool::Cls ? ",pool=cls" : ",pool=mean";
+  return name;
+}
+
+}  // namespace
+
+Metric::State encoder_state(const std::string& model, const Encoder& encoder, const CosineOptions& options) {
+  Metric::State state{.name = name_of(model, options)};
+  if (!encoder.has_text())
+    state.no_text = text_of("the model ", encoder.name(), " has no text tower");
+  else if (options.layer || options.pool)
+    state.no_text = "a hidden layer or another pooling has no counterpart for texts";
+  state.score = [encoder, options](std::span<const Item* const> items, std::span<const ItemPair> pairs,
+                                   const Progress& progress) {
+    const std::vector<Row> rows = item_rows(encoder, options, items, pairs, progress);
+    std::vector<double> scores;
+    for (const auto& [x, y] : pairs) scores.push_back(cosine_of(rows[x], rows[y]));
+    return scores;
+  };
+  if (state.no_text.empty())
+    state.attribute = [encoder](std::span<const Image> images, const std::string& attribute,
+                                const std::string& mode) { return rate(encoder, images, attribute, mode); };
+  return state;
+}
+
+Metric by_cosine(const Encoder& encoder, const CosineOptions& options) {
+  return Metric(std::make_shared<const Metric::State>(encoder_state(encoder.name(), encoder, options)));
+}
+
+}  // namespace unisim
