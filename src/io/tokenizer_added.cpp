@@ -93,8 +93,7 @@ void AddedTokens::split(std::string_view text, const StringSet& set, uint32_t he
                         std::vector<Piece>& to) const {
   const auto put = [&](std::size_t begin, std::size_t end, int32_t token) {
     if (begin >= end) return;
-    const auto first = static_cast<uint32_t>(begin);
-    to.push_back({first, static_cast<uint32_t>(end), head > first ? head - first : 0, token});
+    to.push_back(piece_of(static_cast<uint32_t>(begin), static_cast<uint32_t>(end), head, token));
   };
   std::size_t done = 0;
   if (!set.empty()) {

@@ -2,6 +2,7 @@
 
 #include <unisim/error.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -58,6 +59,11 @@ struct Piece {
   uint32_t head;
   int32_t token;  ///< id of an added token, or -1
 };
+
+/// The piece [begin, end) of a stretch whose first `head` bytes come from the first character.
+inline Piece piece_of(uint32_t begin, uint32_t end, uint32_t head, int32_t token = -1) {
+  return {begin, end, head > begin ? std::min(head, end) - begin : 0, token};
+}
 
 /// The text between two parts, cut into pieces that follow each other in it.
 struct Pieces {

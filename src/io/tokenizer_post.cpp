@@ -39,7 +39,7 @@ std::map<std::string, std::vector<int64_t>> special_tokens_of(const Json& json, 
 }
 
 /// {"Sequence": {"id": ...}} or {"SpecialToken": {"id": ...}}: which, and the id.
-std::pair<bool, std::string> piece_of(const Json& json, const Place& place) {
+std::pair<bool, std::string> template_piece(const Json& json, const Place& place) {
   Fields fields = fields_of(json, place);
   const bool is_sequence = fields.has("Sequence");
   Fields inside = fields.object(is_sequence ? "Sequence" : "SpecialToken");
@@ -87,7 +87,7 @@ void PostProcessor::read_template(const Link& link, const IsToken& is_token) {
   Template made;
   int64_t sequences = 0;
   for (std::size_t i = 0; i < single.size(); ++i) {
-    const auto [is_sequence, id] = piece_of(single[i], place[i]);
+    const auto [is_sequence, id] = template_piece(single[i], place[i]);
     if (is_sequence) {
       place[i].check(id == "A", "the sequence ", in_quotes(id),
                      ", expected \"A\": there is no other in a single text");

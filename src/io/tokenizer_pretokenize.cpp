@@ -144,10 +144,11 @@ void PreTokenizer::split(const Split& step, Pieces& pieces, std::vector<Piece>& 
     if (step.invert)
       for (Stretch& s : stretches) s.match = !s.match;
     cut(stretches, step.behavior);
-    for (const Stretch& s : stretches)
-      if (!s.match)
-        spare.push_back({piece.begin + s.begin, piece.begin + s.end,
-                         piece.head > s.begin ? piece.head - s.begin : 0, -1});
+    for (const Stretch& s : stretches) {
+      if (s.match) continue;
+      const Piece cut_off = piece_of(s.begin, s.end, piece.head);
+      spare.push_back({piece.begin + cut_off.begin, piece.begin + cut_off.end, cut_off.head, -1});
+    }
   }
   pieces.list.swap(spare);
 }
