@@ -171,18 +171,20 @@ void add_cases_of_the_tokens(std::vector<Case>& cases) {
     cases.push_back(changed(
         name, bpe(), [&](Json& d) { d["added_tokens"] = list; }, said));
   };
-  tokens("an added token with the id of another", {added(1, "<s>")}, "added_tokens[0].id");
-  tokens("an added token beyond the next free id", {added(9, "<s>")}, "added_tokens[0].id");
-  tokens("an added token with a negative id", {added(-1, "<s>")}, "added_tokens[0].id");
-  tokens("an added token with a huge id", {added(int64_t{1} << 40, "<s>")}, "added_tokens[0].id");
-  tokens("an added token twice, with two ids", {added(4, "<s>"), added(5, "<s>")}, "added_tokens[1].id");
+  tokens("an added token with the id of another", Json::array({added(1, "<s>")}), "added_tokens[0].id");
+  tokens("an added token beyond the next free id", Json::array({added(9, "<s>")}), "added_tokens[0].id");
+  tokens("an added token with a negative id", Json::array({added(-1, "<s>")}), "added_tokens[0].id");
+  tokens("an added token with a huge id", Json::array({added(int64_t{1} << 40, "<s>")}),
+         "added_tokens[0].id");
+  tokens("an added token twice, with two ids", Json::array({added(4, "<s>"), added(5, "<s>")}),
+         "added_tokens[1].id");
   tokens("added tokens that are an object", Json::object(), "added_tokens");
   Json same = bpe();
   same["normalizer"] = Json::parse(R"({"type": "Lowercase"})");
-  same["added_tokens"] = {added(4, "<S>", true), added(5, "<s>", true)};
+  same["added_tokens"] = Json::array({added(4, "<S>", true), added(5, "<s>", true)});
   cases.push_back({"added tokens that are one once normalised", same, "once normalised"});
   same["normalizer"] = Json::parse(R"({"type": "Replace", "pattern": {"String": "<s>"}, "content": ""})");
-  same["added_tokens"] = {added(4, "<s>", true)};
+  same["added_tokens"] = Json::array({added(4, "<s>", true)});
   cases.push_back({"an added token that is nothing once normalised", same, "once normalised"});
 }
 

@@ -155,7 +155,8 @@ Pattern Pattern::read(const Json& json, const Place& place) {
     }
   if (constexpr std::string_view contractions = "'s|'t|'re|'ve|'m|'ll|'d|"; rest.starts_with(contractions)) {
     rest.remove_prefix(contractions.size());
-    for (const char* word : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}) pattern.words_.emplace_back(word);
+    for (const char* contraction : {"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"})
+      pattern.words_.emplace_back(contraction);
   }
   if (!read_runs(rest, pattern.runs_))
     place["Regex"].refuse("the regular expression ", in_quotes(regex), " is not known");
