@@ -30,7 +30,7 @@ const Json& section(const Json& document, const char* name) {
 }  // namespace
 
 struct Tokenizer::State {
-  State(const Json& document, const std::filesystem::path& file);
+  State(const Json& document, const std::filesystem::path& file, bool own_lengths);
 
   void words(Workspace& work, std::vector<int64_t>& ids) const;
   void encode_word(std::string_view word, Workspace& work, std::vector<int64_t>& ids) const;
@@ -53,13 +53,14 @@ struct Tokenizer::State {
   mutable std::vector<std::unique_ptr<Workspace>> idle_;
 };
 
-Tokenizer::State::State(const Json& document, const std::filesystem::path& file)
+Tokenizer::State::State(const Json& document, const std::filesystem::path& file, bool own_lengths)
     : model(read_model(section(document, "model"), {file, "model"})),
       normalizer(section(document, "normalizer"), {file, "normalizer"}),
       added(section(document, "added_tokens"), {file, "added_tokens"}, vocabulary_of(model), normalizer),
       pre_tokenizer(section(document, "pre_tokenizer"), {file, "pre_tokenizer"}),
-      post_processor(section(document, "post_processor"), section(document, "truncation"),
-                     section(document, "padding"), file, [this](int64_t id) { return has(id); }),
+      post_processor(section(document, "post_processor"), section(document, own_lengths ? "truncation" : ""),
+                     section(document, own_lengths ? "padding" : ""), file,
+                     [this](int64_t id) { return has(id); }),
       decoder(section(document, "decoder"), {file, "decoder"}) {
   size = static_cast<int64_t>(vocabulary_of(model).size());
   for (const auto& [id, token] : added.by_id())
@@ -104,7 +105,7 @@ void Tokenizer::State::words(Workspace& work, std::vector<int64_t>& ids) const {
   }
 }
 
-Tokenizer Tokenizer::load(const std::filesystem::path& folder_or_file) {
+Tokenizer Tokenizer::load(const std::filesystem::path& folder_or_file, bool own_lengths) {
   const auto file =
       std::filesystem::is_directory(folder_or_file) ? folder_or_file / "tokenizer.json" : folder_or_file;
   const Json document = read_json(file, {.max_bytes = int64_t{256} << 20});
@@ -114,7 +115,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& folder_or_file) {
       {"truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder"});
   fields.value("model");
   fields.finish();
-  return Tokenizer(std::make_shared<const State>(document, file));
+  return Tokenizer(std::make_shared<const State>(document, file, own_lengths));
 }
 
 std::vector<int64_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {

@@ -19,8 +19,9 @@ namespace unisim {
 class UNISIM_API Tokenizer {
  public:
   /// A tokenizer.json, or a folder that holds one.
-  /// Throws filesystem_error, DataError or Unsupported, naming the file and the key.
-  static Tokenizer load(const std::filesystem::path& folder_or_file);
+  /// Throws filesystem_error, DataError or Unsupported, naming the file and the key. Without own_lengths the file's
+  /// truncation and padding are left out: they are those of whoever saved it, and a model may have its own.
+  static Tokenizer load(const std::filesystem::path& folder_or_file, bool own_lengths = true);
 
   /// Ids of the text, with the post-processor's special tokens if asked; truncation and padding as the file says.
   /// Invalid UTF-8 becomes U+FFFD as Python's errors="replace" makes it; texts over 1 MiB are refused.

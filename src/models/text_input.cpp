@@ -10,7 +10,7 @@ namespace {
 
 Tokenizer tokenizer_of(const TextInputConfig& config, const std::filesystem::path& said_by) {
   require_data(!config.tokenizer.empty(), said_by, config.missing);
-  return Tokenizer::load(config.tokenizer);
+  return Tokenizer::load(config.tokenizer, false);
 }
 
 int64_t id_of(const Tokenizer& tokenizer, const TextInputConfig& config, const std::string& piece,
