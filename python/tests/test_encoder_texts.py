@@ -57,6 +57,51 @@ def test_clip_ids_are_those_of_transformers(data, tmp_path, lines):
     assert encoder.embed_texts([]).shape == (0, 28)
 
 
+def test_lengths_that_a_tokenizer_was_saved_with_are_not_the_models(data, tmp_path, lines):
+    folder = clip_folder(data, tmp_path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer(lines[:2], padding="max_length", max_length=9, truncation=True)
+    tokenizer.save_pretrained(folder)
+    saved = json.loads((folder / "tokenizer.json").read_text())
+    assert saved["truncation"]["max_length"] == 9 and saved["padding"]["strategy"] == {"Fixed": 9}
+    theirs = tokenizer(lines, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+    same(unisim.Encoder.load(folder).tokenize(lines), theirs, lines)
+
+
+def test_what_a_clip_processor_saves_is_read_whole(data, tmp_path, lines):
+    folder = clip_folder(data, tmp_path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    images = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    (folder / "preprocessor_config.json").unlink()
+    transformers.CLIPProcessor(images, tokenizer).save_pretrained(folder)
+    assert (folder / "processor_config.json").exists() and not (folder / "preprocessor_config.json").exists()
+    encoder = unisim.Encoder.load(folder)
+    assert encoder.image_size == 45
+    theirs = tokenizer(lines[:20], padding="max_length", truncation=True, return_tensors="pt").input_ids
+    same(encoder.tokenize(lines[:20]), theirs, lines)
+
+
+def test_weights_tagged_openai_compute_quickgelu(tmp_path):
+    plain, tagged = tmp_path / "ViT-B-32" / "laion", tmp_path / "ViT-B-32" / "openai"
+    vision = OPEN_CLIP_TOWER | dict(image_size=45, patch_size=9)
+    for folder in (plain, tagged):
+        folder.mkdir(parents=True)
+        open_clip_folder(folder, 1, vision=vision)
+    pixels, ids = torch.randn(1, 3, 45, 45), torch.arange(12)[None]
+    quick = tmp_path / "quick"
+    quick.mkdir()
+    reference = open_clip_folder(quick, 1, vision=vision, quick_gelu=True)
+    encoder = unisim.Encoder.load(tagged)
+    assert encoder.facts["activation"] == "quick_gelu" == encoder.facts["text activation"]
+    with torch.no_grad():
+        for ours, theirs in (
+            (encoder.embed_pixels(pixels, normalize=False), reference.images(pixels)),
+            (encoder.embed_tokens(ids, normalize=False), reference.texts(ids)),
+        ):
+            assert (ours - theirs).abs().max() <= 1e-4 * theirs.abs().max()
+    assert unisim.Encoder.load(plain).facts["activation"] == "gelu"
+
+
 # What ftfy alone would do beyond its plain replacements is a guess at a wrong decoding; none of these lines is one.
 @pytest.mark.parametrize("clean", ["lower", "whitespace"])
 def test_open_clip_ids_are_those_of_its_own_tokenizer(data, tmp_path, lines, clean, monkeypatch):
@@ -122,6 +167,18 @@ def test_a_tokenizer_without_canonicalisation_is_taken_as_it_is(siglip_folder, l
         (folder / "tokenizer_config.json").write_text(json.dumps(config))
         ours = unisim.Encoder.load(folder).tokenize(lines)
         same(ours, theirs, lines)
+
+
+@pytest.mark.parametrize("clean", ["whitespace", "lower", "canonicalize"])
+def test_open_clip_with_a_tokenizer_of_hugging_face(siglip_folder, lines, tmp_path, clean):
+    shutil.copy(siglip_folder[0] / "tokenizer.json", tmp_path / "tokenizer.json")
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps(dict(tokenizer_class="PreTrainedTokenizerFast", pad_token="</s>"))
+    )
+    text = dict(hf_tokenizer_name="timm/some-siglip", tokenizer_kwargs={"clean": clean}, context_length=14)
+    open_clip_folder(tmp_path, 1, vision=OPEN_CLIP_TOWER | dict(image_size=45, patch_size=9), text=text)
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{tmp_path}")
+    same(unisim.Encoder.load(tmp_path).tokenize(lines), tokenizer(lines), lines)
 
 
 def test_no_tokenizer_is_an_error_only_when_texts_are_tokenised(tmp_path, monkeypatch):
