@@ -4,13 +4,16 @@ The names below come from the extension, which brings LibTorch with it. They are
 command line answers `--help` and its own errors at once.
 """
 
-import importlib
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unisim._version import __version__
 
 if TYPE_CHECKING:
     from unisim._core import *  # noqa: F403
+
+    cmake_path: str
 
 # One list of what there is: a name added here is found in the extension.
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "additive_mof",
     "by_cosine",
     "center_crop",
+    "cmake_path",
     "cosine",
     "cosine_rows",
     "interleaved_mof",
@@ -39,7 +43,16 @@ __all__ = [
 ]
 
 
+def _cmake_path() -> str:
+    """The folder of unisimConfig.cmake in an installed package: cmake -Dunisim_DIR=..., for find_package(unisim)."""
+    core = importlib.util.find_spec("unisim._core")
+    assert core is not None and core.origin is not None
+    return str(Path(core.origin).parent / "lib" / "cmake" / "unisim")
+
+
 def __getattr__(name: str) -> Any:
+    if name == "cmake_path":
+        return _cmake_path()
     if name != "_core" and name not in __all__:
         raise AttributeError(f"module 'unisim' has no attribute {name!r}")
     importlib.import_module("torch")  # LibTorch, before the extension asks for it
