@@ -128,7 +128,7 @@ def test_names_say_what_a_file_is():
     [
         (SOURCES, 400, ("src/", "cuda/", "python/", "tests/", "benchmarks/", "examples/")),
         ((".h",), 150, ("include/",)),
-        ((".py",), 400, ("python/unisim/", "benchmarks/", "scripts/", "examples/")),
+        ((".py",), 400, ("python/", "benchmarks/", "scripts/", "examples/")),
     ],
 )
 def test_files_are_small_enough_to_hold(suffixes, limit, places):
