@@ -111,7 +111,9 @@ class Output:
         console = Console(**self._color_options())
         if not console.is_terminal:
             console = Console(**self._color_options(), width=10_000)  # never cut a name that a script reads
-        table = Table(box=SIMPLE, title=title, title_justify="left", pad_edge=False)
+        if title is not None:  # a table's own title is wrapped to the table's width
+            console.print(Text(one_line(title), style="bold"))
+        table = Table(box=SIMPLE, pad_edge=False)
         for name in columns:
             right = name.startswith(">")
             table.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold")
