@@ -21,9 +21,10 @@ std::vector<std::string> captions() {
   return texts;
 }
 
+/// More than the cache of words holds.
 std::vector<std::string> unseen_words() {
   std::mt19937 random(1);
-  std::vector<std::string> texts(500);
+  std::vector<std::string> texts(12'000);
   for (std::string& text : texts)
     for (int word = 0; word < 16; ++word) {
       for (std::size_t i = 3 + random() % 9; i > 0; --i) text += "etaoinshrdlucmfwypvbgk"[random() % 22];

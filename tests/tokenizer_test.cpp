@@ -77,14 +77,15 @@ std::vector<std::string> merged(std::vector<std::string> symbols,
 
 TEST_CASE("pairs are merged by rank, the leftmost of equal ones first", "[tokenizer]") {
   std::mt19937 random(5);
-  std::vector<std::string> vocabulary = {"a", "b", "c"};
-  std::map<std::pair<std::string, std::string>, int> ranks;
-  Json merges = Json::array();
+  // Runs of one letter, where the leftmost pair takes a letter from the next.
+  std::vector<std::string> vocabulary = {"a", "b", "c", "aa"};
+  std::map<std::pair<std::string, std::string>, int> ranks = {{{"a", "a"}, 0}};
+  Json merges = Json::array({Json::array({"a", "a"})});
   while (ranks.size() < 60) {
     const std::string left = vocabulary[random() % vocabulary.size()],
                       right = vocabulary[random() % vocabulary.size()];
     if (left.size() + right.size() > 9 || !ranks.try_emplace({left, right}, ranks.size()).second) continue;
-    merges.push_back({left, right});
+    merges.push_back(Json::array({left, right}));
     if (std::find(vocabulary.begin(), vocabulary.end(), left + right) == vocabulary.end())
       vocabulary.push_back(left + right);
   }
@@ -102,7 +103,7 @@ TEST_CASE("pairs are merged by rank, the leftmost of equal ones first", "[tokeni
     std::vector<std::string> symbols;
     std::string word;
     for (std::size_t i = 0; i < length; ++i) {
-      symbols.emplace_back(1, static_cast<char>('a' + random() % 3));
+      symbols.emplace_back(1, "aaabc"[random() % 5]);
       word += symbols.back();
     }
     std::vector<std::string> found;

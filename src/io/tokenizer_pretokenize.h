@@ -14,9 +14,9 @@ class PreTokenizer {
   PreTokenizer() = default;
   PreTokenizer(const Json& json, const Place& place);
 
-  /// Works on the pieces that are no added tokens. If `bytes_at_end`, the words are left as bytes where a
-  /// last step would only write them as GPT-2's characters.
+  /// Works on the pieces that are no added tokens.
   void apply(Pieces& pieces) const;
+  /// Whether the words are left as bytes, since a last step would only write them as GPT-2's characters.
   bool bytes_at_end() const { return bytes_at_end_; }
 
  private:
@@ -37,7 +37,6 @@ class PreTokenizer {
   using Step = std::variant<Split, Metaspace, PrefixSpace, ByteCharacters>;
 
   void read(const Link& link);
-  static Metaspace read_metaspace(Fields& fields, const Place& place);
   static Behavior behavior_of(const std::string& name, const Place& place);
   static void cut(std::vector<Stretch>& stretches, Behavior behavior);
   static void split(const Split& step, Pieces& pieces, std::vector<Piece>& spare,
