@@ -69,7 +69,7 @@ def test_cosines_and_pairs_have_the_same_digits_in_cpp_and_python(alike, data, p
     assert [line for line in lines if line.startswith(("cosine", "pair"))] == expected
 
 
-@pytest.mark.parametrize("name", ["ssim", "psnr"])
+@pytest.mark.parametrize("name", ["ssim", "psnr", "encoder:{folder}", "encoder:{folder},layer=9,pool=mean"])
 def test_a_metric_has_the_same_digits_in_cpp_python_and_on_the_command_line(alike, data, photos, name):
     folder = data("models/vit_tiny_patch16_224")
     name = name.format(folder=folder)
