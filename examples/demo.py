@@ -15,7 +15,7 @@ from unisim.report import Closest, Table, write_report
 MODEL = "dinov2-vits14-saliency"
 LAST, NINTH = "DINOv2, last layer", "DINOv2, layer 9"
 ALIKE_ABOVE, APART_BELOW = 0.75, 0.45
-MOST_OWN = 60  # pictures of a user's own folder: the demo takes a minute; `unisim mine` takes them all
+MOST_OWN = 24  # pictures of a user's own folder: the demo takes a minute or two; `unisim mine` takes them all
 
 
 def progress(what):
@@ -30,28 +30,44 @@ def progress(what):
     return show
 
 
-def metrics_of(encoder):
-    """Title to metric: what the demo holds against the known order."""
+def embed_all(encoder, files):
+    """Title to rows: every picture once through the encoder's own output and once through its layer 9."""
+    images = unisim.read_images(files)
     return {
-        "LPIPS (AlexNet)": unisim.metric("lpips-alex"),
-        NINTH: unisim.by_cosine(encoder, layer=9, pool="mean"),
-        LAST: unisim.by_cosine(encoder),
-        "SSIM": unisim.metric("ssim"),
-        "PSNR": unisim.metric("psnr"),
+        NINTH: encoder.embed_images(images, layer=9, pool="mean", progress=progress(f"embed, {NINTH}")),
+        LAST: encoder.embed_images(images, progress=progress(f"embed, {LAST}")),
     }
 
 
-def order_scores(title, metric, pictures, strangers):
+def by_metric(name, title):
+    """Closeness of pairs of files by a metric of the library: higher is closer, whatever its sign."""
+    metric = unisim.metric(name)
+    sign = 1 if metric.higher_is_better else -1
+
+    def closeness(xs, ys):
+        images = {file: unisim.read_image(file) for file in {*xs, *ys}}
+        pairs = [images[x] for x in xs], [images[y] for y in ys]
+        return (sign * metric(*pairs, progress=progress(title))).tolist()
+
+    return closeness
+
+
+def by_rows(rows, files):
+    """Closeness of pairs of files by the cosine of rows already embedded."""
+    number = {file: k for k, file in enumerate(files)}
+    return lambda xs, ys: unisim.cosine_rows(
+        rows[[number[x] for x in xs]], rows[[number[y] for y in ys]]
+    ).tolist()
+
+
+def order_scores(closeness_of, pictures, strangers):
     """Kind to (right, asked): is the weaker change closer; are a picture's own variants closer than a stranger."""
     variants = [name for name in pictures[0] if name != "original"]
-    images = {}
     xs, ys = [], []
     for picture, stranger in zip(pictures, strangers, strict=True):
-        for file in (*(picture[name] for name in variants), stranger):
-            xs.append(images.setdefault(picture["original"], unisim.read_image(picture["original"])))
-            ys.append(images.setdefault(file, unisim.read_image(file)))
-    sign = 1 if metric.higher_is_better else -1
-    scores = (sign * metric(xs, ys, progress=progress(f"order by {title}"))).tolist()
+        ys += [*(picture[name] for name in variants), stranger]
+        xs += [picture["original"]] * (len(variants) + 1)
+    scores = closeness_of(xs, ys)
     right = dict.fromkeys((*DISTORTIONS, "mirror", "another photo"), 0)
     row = len(variants) + 1
     for k in range(len(pictures)):
@@ -63,11 +79,11 @@ def order_scores(title, metric, pictures, strangers):
     return {kind: (count, len(pictures)) for kind, count in right.items()}
 
 
-def accuracy_table(metrics, pictures):
+def accuracy_table(scorers, pictures):
     strangers = demo_photos.strangers(pictures)
     rows = []
-    for title, metric in metrics.items():
-        scores = order_scores(title, metric, pictures, strangers)
+    for title, closeness_of in scorers.items():
+        scores = order_scores(closeness_of, pictures, strangers)
         right, asked = (sum(pair[k] for pair in scores.values()) for k in (0, 1))
         rows.append([title, f"{right / asked:.0%}", *(f"{r}/{n}" for r, n in scores.values())])
     return Table(
@@ -81,24 +97,21 @@ def accuracy_table(metrics, pictures):
     )
 
 
-def closest(originals, collection, lpips, rows):
+def closest(originals, collection, rows):
     """For each original, what LPIPS and each encoder call closest in the collection, itself apart."""
-    images = unisim.read_images(collection)
+    pairs = [(file, other) for file in originals for other in collection if other != file]
+    lpips = by_metric("lpips-alex", "closest by LPIPS")(*map(list, zip(*pairs, strict=True)))
     cosines = {title: unisim.cosine(r, r) for title, r in rows.items()}
     table = []
-    show = progress("closest by LPIPS")
-    for done, file in enumerate(originals, start=1):
+    for k, file in enumerate(originals):
+        first = k * (len(collection) - 1)
+        score, other = max(zip(lpips[first : first + len(collection) - 1], pairs[first:], strict=False))
+        neighbours = [("LPIPS (lower: closer)", other[1], f"{-score:.3f}")]
         own = collection.index(file)
-        others = [k for k in range(len(collection)) if k != own]
-        distances = lpips([images[own]] * len(others), [images[k] for k in others]).tolist()
-        least = min(range(len(others)), key=lambda k: distances[k])
-        neighbours = [("LPIPS (lower: closer)", collection[others[least]], f"{distances[least]:.3f}")]
         for title, matrix in cosines.items():
-            best = max(others, key=lambda k: matrix[own, k].item())
+            best = max((j for j in range(len(collection)) if j != own), key=lambda j: matrix[own, j].item())
             neighbours.append((f"{title} (cosine)", collection[best], f"{matrix[own, best].item():.3f}"))
         table.append(Closest(file, neighbours))
-        if show:
-            show(done, len(originals))
     return table
 
 
@@ -135,17 +148,17 @@ def main():
     if len(pictures) < 2:
         sys.exit(f"demo: {given.folder} holds {len(pictures)} readable pictures of {found}; at least 2 are needed")
 
-    encoder = unisim.Encoder.load(MODEL)
-    metrics = metrics_of(encoder)
-    table = accuracy_table(metrics, pictures)
+    files = [file for picture in pictures for file in picture.values()]
+    embedded = embed_all(unisim.Encoder.load(MODEL), files)
+    scorers = {"LPIPS (AlexNet)": by_metric("lpips-alex", "order by LPIPS")}
+    scorers |= {title: by_rows(rows, files) for title, rows in embedded.items()}
+    scorers |= {"SSIM": by_metric("ssim", "order by SSIM"), "PSNR": by_metric("psnr", "order by PSNR")}
+    table = accuracy_table(scorers, pictures)
     originals = [picture["original"] for picture in pictures]
-    collection = originals + [picture[name] for picture in pictures for name in ("mirror", "blur strong", "crop strong")]
-    images = unisim.read_images(collection)
-    rows = {
-        NINTH: encoder.embed_images(images, layer=9, pool="mean", progress=progress(f"embed, {NINTH}")),
-        LAST: encoder.embed_images(images, progress=progress(f"embed, {LAST}")),
-    }
-    near = closest(originals, collection, metrics["LPIPS (AlexNet)"], rows)
+    shown = ("mirror", "blur strong", "crop strong")
+    collection = originals + [picture[name] for picture in pictures for name in shown]
+    rows = {title: rows[[files.index(file) for file in collection]] for title, rows in embedded.items()}
+    near = closest(originals, collection, rows)
     pairs = unisim.mine_blind_pairs(rows[LAST], rows[NINTH], alike_above=ALIKE_ABOVE, apart_below=APART_BELOW)
 
     print_summary(table, near, pairs, collection)
