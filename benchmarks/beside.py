@@ -52,7 +52,8 @@ def measure(row, rounds):
 
 def machine():
     cpu = next(
-        (line.split(":", 1)[1].strip() for line in cpu_lines() if line.startswith("model name")), platform.processor()
+        (line.split(":", 1)[1].strip() for line in cpu_lines() if line.startswith("model name")),
+        platform.processor(),
     )
     return {
         "cpu": cpu,
@@ -80,7 +81,9 @@ def print_row(row):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("groups", nargs="*", help=f"some of: {' '.join(GROUPS)}")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--json", type=Path)

@@ -14,8 +14,9 @@ from PIL import Image
 
 import unisim
 
-MEAN, STD = np.array([0.48145466, 0.4578275, 0.40821073], np.float32), np.array(
-    [0.26862954, 0.26130258, 0.27577711], np.float32
+MEAN, STD = (
+    np.array([0.48145466, 0.4578275, 0.40821073], np.float32),
+    np.array([0.26862954, 0.26130258, 0.27577711], np.float32),
 )
 
 
@@ -60,7 +61,9 @@ def decode():
             def theirs(data=data):
                 return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
-            yield Row("decode", f"{form} {width}x{height}", "Pillow", ours, theirs, equal_pixels(ours, theirs))
+            yield Row(
+                "decode", f"{form} {width}x{height}", "Pillow", ours, theirs, equal_pixels(ours, theirs)
+            )
 
 
 def read(data):
@@ -80,7 +83,14 @@ def resize():
         def theirs(pillow=pillow, size=size):
             return np.asarray(pillow.resize(size, Image.Resampling.BICUBIC))
 
-        yield Row("resize", f"{width}x{height} to {size[0]}x{size[1]} bicubic", "Pillow", ours, theirs, equal_pixels(ours, theirs))
+        yield Row(
+            "resize",
+            f"{width}x{height} to {size[0]}x{size[1]} bicubic",
+            "Pillow",
+            ours,
+            theirs,
+            equal_pixels(ours, theirs),
+        )
     yield from preprocess()
 
 
@@ -106,7 +116,14 @@ def preprocess():
             def difference(ours=ours, theirs=theirs):
                 return f"max difference {np.abs(ours() - theirs()).max():.1e}"
 
-            yield Row("resize", f"{width}x{height} to CLIP's 224x224 floats", "Pillow + numpy", ours, theirs, difference)
+            yield Row(
+                "resize",
+                f"{width}x{height} to CLIP's 224x224 floats",
+                "Pillow + numpy",
+                ours,
+                theirs,
+                difference,
+            )
 
 
 def clip_folder(folder, layers=12):
@@ -115,7 +132,11 @@ def clip_folder(folder, layers=12):
 
     torch.manual_seed(0)
     config = CLIPVisionConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=layers, num_attention_heads=12, patch_size=32
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=layers,
+        num_attention_heads=12,
+        patch_size=32,
     )
     CLIPVisionModelWithProjection(config).save_pretrained(folder)
     CLIPImageProcessor().save_pretrained(folder)
@@ -126,7 +147,8 @@ def tokenize():
     from tokenizers import Tokenizer
 
     lines = [
-        f"a photograph of {k} red cups on the kitchen table, taken in {1900 + k} by someone else's camera" for k in range(500)
+        f"a photograph of {k} red cups on the kitchen table, taken in {1900 + k} by someone else's camera"
+        for k in range(500)
     ]
     for name, file in tokenizer_files().items():
         mine, peer = unisim.Tokenizer.load(file), Tokenizer.from_file(str(file))
@@ -138,9 +160,13 @@ def tokenize():
             return [peer.encode(line).ids for line in lines]
 
         def difference(ours=ours, theirs=theirs):
-            return f"{sum(a != b for a, b in zip(ours(), theirs(), strict=True))} of {len(lines)} lines differ"
+            return (
+                f"{sum(a != b for a, b in zip(ours(), theirs(), strict=True))} of {len(lines)} lines differ"
+            )
 
-        yield Row("tokenize", f"{name}, {len(lines)} lines, one at a time", "tokenizers", ours, theirs, difference)
+        yield Row(
+            "tokenize", f"{name}, {len(lines)} lines, one at a time", "tokenizers", ours, theirs, difference
+        )
 
 
 def tokenizer_files():
@@ -175,7 +201,9 @@ def embed():
             def difference(ours=ours, theirs=theirs):
                 return f"least cosine {torch.nn.functional.cosine_similarity(ours(), theirs()).min():.7f}"
 
-            yield Row("embed", f"ViT-B/32 fp32, batch {batch}", "transformers eager", ours, theirs, difference)
+            yield Row(
+                "embed", f"ViT-B/32 fp32, batch {batch}", "transformers eager", ours, theirs, difference
+            )
 
 
 def cosine():
@@ -189,7 +217,10 @@ def cosine():
         return torch.nn.functional.normalize(a, dim=1) @ torch.nn.functional.normalize(b, dim=1).T
 
     def difference():
-        exact = torch.nn.functional.normalize(a.double(), dim=1) @ torch.nn.functional.normalize(b.double(), dim=1).T
+        exact = (
+            torch.nn.functional.normalize(a.double(), dim=1)
+            @ torch.nn.functional.normalize(b.double(), dim=1).T
+        )
         return f"error to double: ours {(ours() - exact).abs().max():.0e}, theirs {(theirs() - exact).abs().max():.0e}"
 
     yield Row("cosine", "2000 x 1500 rows of 768", "torch fp32 product", ours, theirs, difference)
@@ -218,7 +249,9 @@ def pairs():
     def difference():
         return f"{len(set(ours()) ^ set(theirs()))} pairs differ of {len(ours())}"
 
-    yield Row("pairs", f"{n} images, 384 + 384 dimensions", "torch fp32, blocked triangle", ours, theirs, difference)
+    yield Row(
+        "pairs", f"{n} images, 384 + 384 dimensions", "torch fp32, blocked triangle", ours, theirs, difference
+    )
 
 
 def lpips():
@@ -237,7 +270,9 @@ def lpips():
         peer = package.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
     load_convolutions(peer, mine)
     x, y = (unisim.read_image(encoded(photograph(256, 256, seed), "PNG")) for seed in (0, 1))
-    tensors = [torch.from_numpy(image.numpy().copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for image in (x, y)]
+    tensors = [
+        torch.from_numpy(image.numpy().copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for image in (x, y)
+    ]
 
     def ours():
         return mine(x, y)
@@ -246,7 +281,14 @@ def lpips():
         with torch.inference_mode():
             return peer(*tensors).item()
 
-    yield Row("lpips", "AlexNet, one pair of 256x256", "lpips", ours, theirs, lambda: f"{ours():.7f} and {theirs():.7f}")
+    yield Row(
+        "lpips",
+        "AlexNet, one pair of 256x256",
+        "lpips",
+        ours,
+        theirs,
+        lambda: f"{ours():.7f} and {theirs():.7f}",
+    )
 
 
 def load_convolutions(peer, mine):
@@ -254,13 +296,18 @@ def load_convolutions(peer, mine):
     from safetensors.torch import load_file
 
     folder = next(path for path in (Path(entry) for entry in mine_folders()) if path.exists())
-    peer.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()}, strict=False)
+    peer.load_state_dict(
+        {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}, strict=False
+    )
 
 
 def mine_folders():
     import os
 
-    cache = os.environ.get("UNISIM_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unisim"
+    cache = (
+        os.environ.get("UNISIM_CACHE")
+        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unisim"
+    )
     return [Path(cache) / "models" / "lpips-alex"]
 
 
@@ -293,7 +340,9 @@ def start():
             command = [sys.executable, "-c", TRANSFORMERS_START, model, picture]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-        yield Row("start", "process start to one B/32 embedding", "transformers", ours, theirs, lambda: "", rounds=5)
+        yield Row(
+            "start", "process start to one B/32 embedding", "transformers", ours, theirs, lambda: "", rounds=5
+        )
 
 
 GROUPS = {

@@ -75,7 +75,9 @@ def order_scores(closeness_of, pictures, strangers):
         for kind in DISTORTIONS:
             right[kind] += closeness[f"{kind} weak"] > closeness[f"{kind} strong"]
         right["mirror"] += closeness["mirror"] > closeness["stranger"]
-        right["another photo"] += min(closeness[f"{kind} weak"] for kind in DISTORTIONS) > closeness["stranger"]
+        right["another photo"] += (
+            min(closeness[f"{kind} weak"] for kind in DISTORTIONS) > closeness["stranger"]
+        )
     return {kind: (count, len(pictures)) for kind, count in right.items()}
 
 
@@ -120,21 +122,31 @@ def print_summary(table, near, pairs, collection):
     lines = [table.columns, *table.rows]
     widths = [max(len(str(row[k])) for row in lines) for k in range(len(table.columns))]
     for row in lines:
-        print("  " + "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print(
+            "  " + "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
     print(f"\nClosest to each photograph, by LPIPS and by {NINTH}:")
     for row in near[:6]:
         by_lpips, by_encoder = row.neighbours[0], row.neighbours[1]
-        print(f"  {row.file.name}: {by_lpips[1].name} ({by_lpips[2]}); {by_encoder[1].name} ({by_encoder[2]})")
+        print(
+            f"  {row.file.name}: {by_lpips[1].name} ({by_lpips[2]}); {by_encoder[1].name} ({by_encoder[2]})"
+        )
     if len(near) > 6:
         print(f"  ... and {len(near) - 6} more in the report")
-    print(f"\nCalled alike by {LAST} (above {ALIKE_ABOVE}), different by {NINTH} (below {APART_BELOW}): {len(pairs)} pairs")
+    print(
+        f"\nCalled alike by {LAST} (above {ALIKE_ABOVE}), different by {NINTH} (below {APART_BELOW}): {len(pairs)} pairs"
+    )
     for pair in sorted(pairs, key=lambda pair: pair.apart - pair.alike)[:5]:
-        print(f"  {collection[pair.i].name} and {collection[pair.j].name}: {pair.alike:.3f} and {pair.apart:.3f}")
+        print(
+            f"  {collection[pair.i].name} and {collection[pair.j].name}: {pair.alike:.3f} and {pair.apart:.3f}"
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="your own pictures; default: scikit-image's and scikit-learn's")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, help="your own pictures; default: scikit-image's and scikit-learn's"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/demo"))
     given = parser.parse_args()
     start = time.monotonic()
@@ -146,7 +158,9 @@ def main():
     for file, error in failures:
         print(f"not read: {file}: {error}", file=sys.stderr)
     if len(pictures) < 2:
-        sys.exit(f"demo: {given.folder} holds {len(pictures)} readable pictures of {found}; at least 2 are needed")
+        sys.exit(
+            f"demo: {given.folder} holds {len(pictures)} readable pictures of {found}; at least 2 are needed"
+        )
 
     files = [file for picture in pictures for file in picture.values()]
     embedded = embed_all(unisim.Encoder.load(MODEL), files)

@@ -36,7 +36,9 @@ def photos_in(folder):
 def squared(file):
     """The picture as RGB, its middle square, 256 x 256."""
     with Image.open(file) as image:
-        return ImageOps.fit(ImageOps.exif_transpose(image).convert("RGB"), (SIDE, SIDE), Image.Resampling.BICUBIC)
+        return ImageOps.fit(
+            ImageOps.exif_transpose(image).convert("RGB"), (SIDE, SIDE), Image.Resampling.BICUBIC
+        )
 
 
 def jpeg(image, quality):

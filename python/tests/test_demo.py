@@ -40,13 +40,19 @@ def test_a_strong_change_moves_pixels_more_than_a_weak_one(tmp_path):
     photo = Path(skimage.__file__).parent / "data" / "astronaut.png"
     image = demo_photos.squared(photo)
     for weak, strong in demo_photos.DISTORTIONS.values():
-        errors = [np.abs(np.asarray(change(image), float) - np.asarray(image, float)).mean() for change in (weak, strong)]
+        errors = [
+            np.abs(np.asarray(change(image), float) - np.asarray(image, float)).mean()
+            for change in (weak, strong)
+        ]
         assert 0 < errors[0] < errors[1]
 
 
 def test_no_picture_is_its_own_stranger():
     pictures = [{"original": k} for k in range(7)]
-    assert all(picture["original"] != other for picture, other in zip(pictures, demo_photos.strangers(pictures), strict=True))
+    assert all(
+        picture["original"] != other
+        for picture, other in zip(pictures, demo_photos.strangers(pictures), strict=True)
+    )
 
 
 def test_a_folder_without_pictures_ends_in_a_sentence(tmp_path):

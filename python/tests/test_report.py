@@ -124,7 +124,9 @@ def test_the_sample_sees_every_pair_once_across_blocks(monkeypatch):
     assert np.abs(points["alike"] - cosines(alike)[i, j]).max() < 1e-6
     margin = np.minimum(cosines(alike)[i, j] - 0.5, 0.1 - cosines(apart)[i, j])
     best = np.argsort(-margin)[:30]
-    assert set(zip(sample.near["i"], sample.near["j"], strict=True)) == set(zip(i[best], j[best], strict=True))
+    assert set(zip(sample.near["i"], sample.near["j"], strict=True)) == set(
+        zip(i[best], j[best], strict=True)
+    )
     binned = pair_sample.sample_pairs(alike, apart, 0.5, 0.1, most_points=10, most_near=5)
     assert binned.points is None
     assert binned.counts.sum() == len(i)

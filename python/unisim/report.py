@@ -161,7 +161,9 @@ def write_report(
 
     files = [Path(file) for file in files]
     if not len(files) == len(alike) == len(apart):
-        raise ValueError(f"[report] {len(files)} files, {len(alike)} and {len(apart)} rows: the counts must be equal")
+        raise ValueError(
+            f"[report] {len(files)} files, {len(alike)} and {len(apart)} rows: the counts must be equal"
+        )
     names = short_names(files)
     sample = pair_sample.sample_pairs(
         alike, apart, alike_above, apart_below, most_points=MOST_POINTS, most_near=MOST_PAIRS
