@@ -98,7 +98,11 @@ def test_an_unforeseen_error_is_one_line_unless_asked(run, monkeypatch):
 def test_an_interrupted_command_says_so_by_its_exit_code(run, monkeypatch, number, code):
     monkeypatch.setattr("unisim.cli.app._ended_by", signal.SIGINT)
     monkeypatch.setattr(get, "get", lambda *arguments: os.kill(os.getpid(), number))
-    assert run("get", "lpips-alex")[::2] == (code, "unisim: interrupted\n")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        assert run("get", "lpips-alex")[::2] == (code, "unisim: interrupted\n")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("line", [["models"], ["models", "--json"]])
