@@ -3,13 +3,14 @@
 /// The docstrings of unisim.Encoder's methods (numpydoc), each under its method's name.
 namespace unisim::encoder_doc {
 
-inline constexpr const char* load = R"(Load a model folder, or one found by name. Never opens a network connection.
+inline constexpr const char* load =
+    R"(Load a model folder, or one found by name. Never opens a network connection.
 
 Parameters
 ----------
 path_or_name : str or os.PathLike
-    A folder in the layout of Hugging Face, OpenCLIP or timm; what ``unisim get`` installed; or ORG/REPO in the
-    Hugging Face cache.
+    A folder in the layout of Hugging Face, OpenCLIP or timm; what ``unisim get`` installed; or ORG/REPO in
+    the Hugging Face cache.
 device : str
     "cpu", "cuda" or "cuda:0".
 dtype : str
@@ -35,7 +36,8 @@ RuntimeError
     A device that is not there.
 )";
 
-inline constexpr const char* preprocess = R"(Pictures exactly as the tower sees them.
+inline constexpr const char* preprocess =
+    R"(Pictures exactly as the tower sees them.
 
 Parameters
 ----------
@@ -55,7 +57,8 @@ OSError
     A file that cannot be read.
 )";
 
-inline constexpr const char* embed_images = R"(Embeddings of pictures.
+inline constexpr const char* embed_images =
+    R"(Embeddings of pictures.
 
 Parameters
 ----------
@@ -85,7 +88,10 @@ KeyboardInterrupt
     Ctrl-C, after the batch in hand.
 )";
 
-inline constexpr const char* embed_files = R"(Embeddings of files, decoded on threads while the tower runs. A bad file is a failure, never the end.
+inline constexpr const char* embed_files =
+    R"(Embeddings of files, decoded on threads while the tower runs.
+
+A bad file is a failure, never the end of the run.
 
 Parameters
 ----------
@@ -107,7 +113,8 @@ ValueError
     No image tower, no such layer or pool.
 )";
 
-inline constexpr const char* embed_pixels = R"(Embeddings of pictures that are prepared already.
+inline constexpr const char* embed_pixels =
+    R"(Embeddings of pictures that are prepared already.
 
 Parameters
 ----------
@@ -127,7 +134,8 @@ ValueError
     A shape or type that is not the tower's, or values that are not finite.
 )";
 
-inline constexpr const char* patch_tokens = R"(Tokens of the patches, row by row, without class and register tokens.
+inline constexpr const char* patch_tokens =
+    R"(Tokens of the patches, row by row, without class and register tokens.
 
 Parameters
 ----------
@@ -147,7 +155,8 @@ ValueError
     No image tower, no such layer, or something that is no picture.
 )";
 
-inline constexpr const char* tokenize = R"(Texts as rows of ids, cut and padded as the model's own tokenizer does.
+inline constexpr const char* tokenize =
+    R"(Texts as rows of ids, cut and padded as the model's own tokenizer does.
 
 Parameters
 ----------
@@ -164,7 +173,8 @@ ValueError
     No text tower, or no tokenizer at hand.
 )";
 
-inline constexpr const char* embed_texts = R"(Embeddings of texts.
+inline constexpr const char* embed_texts =
+    R"(Embeddings of texts.
 
 Parameters
 ----------
@@ -183,7 +193,8 @@ ValueError
     No text tower, or no tokenizer at hand.
 )";
 
-inline constexpr const char* embed_tokens = R"(Embeddings of texts that are tokenised already.
+inline constexpr const char* embed_tokens =
+    R"(Embeddings of texts that are tokenised already.
 
 Parameters
 ----------

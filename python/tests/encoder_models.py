@@ -1,13 +1,13 @@
 """Small model folders with random weights, one of every kind, beside the library that defines their numbers.
 
-Every parameter is drawn so that it moves the output: scales from 0.5 to 1.5, biases, norms, positions and class tokens
-far from nothing.
+Every parameter is drawn so that it moves the output: scales from 0.5 to 1.5, biases, norms, positions and class
+tokens far from nothing.
 """
 
 import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Callable
 
 import open_clip
 import timm
@@ -16,11 +16,12 @@ import transformers
 from safetensors.torch import save_file
 
 MEAN, STD = [0.48, 0.46, 0.41], [0.27, 0.26, 0.28]
+OPEN_CLIP_TOWER = {"layers": 2, "width": 60, "head_width": 20}
 
 
 @dataclass
 class Reference:
-    """What the library computes: raw rows, states before and after each block, patch tokens after the last norm."""
+    """What the library computes: raw rows, states before and after each block, the last norm."""
 
     model: torch.nn.Module
     size: tuple[int, int] | None
@@ -38,9 +39,13 @@ class Reference:
         states = [None] * (len(self.blocks) + 1)
         with contextlib.ExitStack() as stack:
             for i, block in enumerate(self.blocks):
-                stack.callback(block.register_forward_pre_hook(lambda m, x, i=i: states.__setitem__(i, x[0])).remove)
+                stack.callback(
+                    block.register_forward_pre_hook(lambda m, x, i=i: states.__setitem__(i, x[0])).remove
+                )
             last = len(self.blocks)
-            stack.callback(self.blocks[-1].register_forward_hook(lambda m, x, y: states.__setitem__(last, y)).remove)
+            stack.callback(
+                self.blocks[-1].register_forward_hook(lambda m, x, y: states.__setitem__(last, y)).remove
+            )
             self.images(pixels)
         return states
 
@@ -95,7 +100,9 @@ def saved(model, folder, dtype):
 
 
 def dinov2(folder, seed, *, table=70, image=70, registers=None, dtype=torch.float32, **more):
-    config = dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=3, image_size=table, patch_size=14, **more)
+    config = dict(
+        hidden_size=48, num_hidden_layers=3, num_attention_heads=3, image_size=table, patch_size=14, **more
+    )
     if registers is None:
         model = transformers.Dinov2Model(transformers.Dinov2Config(**config))
     else:
@@ -116,10 +123,22 @@ def dinov2(folder, seed, *, table=70, image=70, registers=None, dtype=torch.floa
 
 
 def clip_parts(act="quick_gelu", image=45, patch=9, eos=88):
-    tower = dict(num_hidden_layers=3, hidden_act=act)
-    vision = dict(hidden_size=60, intermediate_size=100, num_attention_heads=3, image_size=image, patch_size=patch)
-    text = dict(hidden_size=32, intermediate_size=72, num_attention_heads=4, vocab_size=90, eos_token_id=eos)
-    text |= dict(max_position_embeddings=12, bos_token_id=87, pad_token_id=1)
+    tower = {"num_hidden_layers": 3, "hidden_act": act}
+    vision = {
+        "hidden_size": 60,
+        "intermediate_size": 100,
+        "num_attention_heads": 3,
+        "image_size": image,
+        "patch_size": patch,
+    }
+    text = {
+        "hidden_size": 32,
+        "intermediate_size": 72,
+        "num_attention_heads": 4,
+        "vocab_size": 90,
+        "eos_token_id": eos,
+    }
+    text |= {"max_position_embeddings": 12, "bos_token_id": 87, "pad_token_id": 1}
     return {**tower, **vision}, {**tower, **text}
 
 
@@ -167,8 +186,14 @@ def siglip_vision_config(**more):
 
 def siglip(folder, seed, dtype=torch.float32):
     vision = siglip_vision_config(image_size=48, patch_size=12)
-    text = dict(hidden_size=40, intermediate_size=56, num_hidden_layers=3, num_attention_heads=5, vocab_size=70)
-    text |= dict(max_position_embeddings=10, projection_size=60)
+    text = {
+        "hidden_size": 40,
+        "intermediate_size": 56,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 5,
+        "vocab_size": 70,
+    }
+    text |= {"max_position_embeddings": 10, "projection_size": 60}
     config = transformers.SiglipConfig(vision_config=vision, text_config=text)
     model = saved(randomize(transformers.SiglipModel(config), seed), folder, dtype)
     processor(folder, "Siglip", (48, 48))
@@ -189,26 +214,35 @@ def siglip(folder, seed, dtype=torch.float32):
 
 
 def siglip_vision(folder, seed):
-    config = transformers.SiglipVisionConfig(hidden_act="gelu", **siglip_vision_config(image_size=52, patch_size=13))
+    config = transformers.SiglipVisionConfig(
+        hidden_act="gelu", **siglip_vision_config(image_size=52, patch_size=13)
+    )
     model = saved(randomize(transformers.SiglipVisionModel(config), seed), folder, torch.float32)
     processor(folder, "Siglip", (52, 52))
-    rows = lambda x: model(x).pooler_output  # noqa: E731
+    rows = lambda x: model(x).pooler_output
     return Reference(model, (52, 52), rows, list(model.encoder.layers), prefix=0, norm=model.post_layernorm)
 
 
 def vit(folder, seed, *, size, patch, **more):
     config = transformers.ViTConfig(
-        hidden_size=54, intermediate_size=80, num_hidden_layers=3, num_attention_heads=3, image_size=size,
-        patch_size=patch, **more,
-    )  # fmt: skip
+        hidden_size=54,
+        intermediate_size=80,
+        num_hidden_layers=3,
+        num_attention_heads=3,
+        image_size=size,
+        patch_size=patch,
+        **more,
+    )
     model = saved(randomize(transformers.ViTModel(config), seed), folder, torch.float32)
     processor(folder, "ViT", size)
-    rows = lambda x: model(x).last_hidden_state[:, 0]  # noqa: E731
-    return Reference(model, size, rows, list(model.layers), norm=model.layernorm, unused=("pooler", "mask_token"))
+    rows = lambda x: model(x).last_hidden_state[:, 0]
+    return Reference(
+        model, size, rows, list(model.layers), norm=model.layernorm, unused=("pooler", "mask_token")
+    )
 
 
 def open_clip_folder(folder, seed, *, vision, text=None, dtype=torch.float32, **more):
-    text = dict(context_length=12, vocab_size=90, width=32, heads=4, layers=2) | (text or {})
+    text = {"context_length": 12, "vocab_size": 90, "width": 32, "heads": 4, "layers": 2} | (text or {})
     config = dict(embed_dim=24, vision_cfg=vision, text_cfg=text, **more)
     parts = {k: v for k, v in config.items() if k != "custom_text"}
     kind = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
@@ -248,87 +282,26 @@ def timm_folder(folder, seed, name, *, image, dtype=torch.float32, **arguments):
     model = timm.create_model(name, num_classes=0, **arguments)
     model = randomize(model, seed).to(dtype).to(torch.float32)
     dynamic = bool(arguments.get("dynamic_img_size"))
-    pretrained = dict(
-        input_size=[3, *size], fixed_input_size=not dynamic, crop_pct=0.9, interpolation="bicubic", crop_mode="center",
-        mean=MEAN, std=STD, num_classes=0,
-    )  # fmt: skip
-    config = dict(architecture=name, num_classes=0, global_pool=model.global_pool, model_args=arguments)
+    pretrained = {
+        "input_size": [3, *size],
+        "fixed_input_size": not dynamic,
+        "crop_pct": 0.9,
+        "interpolation": "bicubic",
+        "crop_mode": "center",
+        "mean": MEAN,
+        "std": STD,
+        "num_classes": 0,
+    }
+    config = {
+        "architecture": name,
+        "num_classes": 0,
+        "global_pool": model.global_pool,
+        "model_args": arguments,
+    }
     write(folder, "config.json", config | {"pretrained_cfg": pretrained})
-    save_file({k: v.to(dtype).contiguous() for k, v in model.state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {k: v.to(dtype).contiguous() for k, v in model.state_dict().items()}, folder / "model.safetensors"
+    )
     return Reference(
         model, size, model, list(model.blocks), prefix=model.num_prefix_tokens, norm=timm_norm(model)
-    )  # fmt: skip
-
-
-SMALL = dict(embed_dim=48, depth=2, num_heads=4)
-OPEN_CLIP_TOWER = dict(layers=2, width=60, head_width=20)
-
-FOLDERS = {
-    "dinov2": lambda f: dinov2(f, 1),
-    "dinov2-resized-oblong": lambda f: dinov2(f, 2, table=56, image=(70, 98), layer_norm_eps=1e-3),
-    "dinov2-swiglu-fp16": lambda f: dinov2(f, 3, use_swiglu_ffn=True, dtype=torch.float16),
-    "dinov2-registers": lambda f: dinov2(f, 4, registers=3, qkv_bias=False),
-    "dinov2-registers-resized-bf16": lambda f: dinov2(f, 5, table=98, image=42, registers=1, dtype=torch.bfloat16),
-    "clip-argmax": lambda f: clip(f, 6, eos=2),
-    "clip-eos-gelu-fp16": lambda f: clip(f, 7, act="gelu", image=51, patch=17, dtype=torch.float16),
-    "clip-remainder": lambda f: clip(f, 8, image=47, patch=9),
-    "clip-vision-projected": lambda f: clip_vision(f, 9, projection=True),
-    "clip-vision": lambda f: clip_vision(f, 10, projection=False),
-    "clip-text": lambda f: clip_text(f, 11),
-    "siglip": lambda f: siglip(f, 12),
-    "siglip-bf16": lambda f: siglip(f, 13, dtype=torch.bfloat16),
-    "siglip-vision": lambda f: siglip_vision(f, 14),
-    "vit-oblong": lambda f: vit(f, 15, size=(36, 60), patch=(9, 12)),
-    "vit-relu": lambda f: vit(f, 16, size=(40, 40), patch=8, hidden_act="relu", qkv_bias=False),
-    "open-clip-quickgelu": lambda f: open_clip_folder(
-        f, 17, vision=OPEN_CLIP_TOWER | dict(image_size=45, patch_size=9), quick_gelu=True
-    ),
-    "open-clip-oblong": lambda f: open_clip_folder(
-        f,
-        18,
-        vision=OPEN_CLIP_TOWER
-        | dict(image_size=[36, 54], patch_size=9, ls_init_value=0.1, no_ln_pre=True, final_ln_after_pool=True)
-        | dict(pool_type="avg", mlp_ratio=2.5, act_kwargs={"approximate": "tanh"}, norm_kwargs={"eps": 1e-3}),
-        text=dict(no_causal_mask=True, pool_type="last", proj_bias=True, ls_init_value=0.1),
-        custom_text=True,
-        dtype=torch.bfloat16,
-    ),
-    "open-clip-eos": lambda f: open_clip_folder(
-        f,
-        19,
-        vision=OPEN_CLIP_TOWER | dict(image_size=40, patch_size=8),
-        text=dict(pool_type="eos", eos_id=89),
-        custom_text=True,
-    ),
-    "open-clip-siglip": lambda f: open_clip_folder(
-        f,
-        20,
-        vision=dict(image_size=160, timm_model_name="test_vit3", timm_pool="map", timm_proj=None),
-        text=dict(pool_type="first", proj_type="linear", no_causal_mask=True),
-        custom_text=True,
-    ),
-    "open-clip-timm-mean": lambda f: open_clip_folder(
-        f, 21, vision=dict(image_size=160, timm_model_name="test_vit", timm_pool="avg", timm_proj_bias=True)
-    ),
-    "timm-token": lambda f: timm_folder(f, 22, "vit_tiny_patch16_224", image=48, img_size=48, **SMALL),
-    "timm-mean-registers": lambda f: timm_folder(
-        f, 23, "vit_tiny_patch16_224", image=(32, 64), img_size=(32, 64), global_pool="avg", reg_tokens=2,
-        qk_norm=True, init_values=0.1, qkv_bias=False, **SMALL,
-    ),  # fmt: skip
-    "timm-map-registers": lambda f: timm_folder(
-        f, 24, "vit_base_patch16_siglip_224", image=48, img_size=48, reg_tokens=3, dtype=torch.float16, **SMALL
-    ),
-    "timm-clip": lambda f: timm_folder(
-        f, 25, "vit_base_patch16_clip_quickgelu_224", image=54, img_size=54, patch_size=9, **SMALL
-    ),
-    "timm-dynamic": lambda f: timm_folder(
-        f, 26, "vit_base_patch14_reg4_dinov2", image=(70, 42), img_size=98, dynamic_img_size=True, **SMALL
-    ),
-    "timm-swiglu": lambda f: timm_folder(
-        f, 27, "vit_giant_patch14_dinov2", image=56, img_size=56, mlp_ratio=3, **SMALL
-    ),
-    "timm-mean-of-all": lambda f: timm_folder(
-        f, 28, "vit_tiny_patch16_224", image=48, img_size=48, global_pool="avg", pool_include_prefix=True,
-        fc_norm=False, proj_bias=False, mlp_ratio=2.7, **SMALL,
-    ),  # fmt: skip
-}  # fmt: skip
+    )

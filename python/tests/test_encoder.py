@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+
 import unisim
-from encoder_models import FOLDERS
+from encoder_folders import FOLDERS
 
 UNIT = 1e-5  # rows of length one, largest difference
 RAW = 1e-4  # raw rows and tokens, largest difference over largest value
@@ -90,7 +91,7 @@ def test_every_parameter_moves_the_output(case):
     r = case.reference
     pixels = case.pixels(1) if r.images else None
     ids = case.ids(1) if r.texts else None
-    run = lambda: [f(x) for f, x in ((r.images, pixels), (r.texts, ids)) if f]  # noqa: E731
+    run = lambda: [f(x) for f, x in ((r.images, pixels), (r.texts, ids)) if f]
     before = run()
     for name, p in r.model.named_parameters():
         # A bias of keys shifts all scores of a query alike, which softmax does not see.

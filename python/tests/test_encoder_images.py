@@ -10,10 +10,12 @@ import pytest
 import timm.data
 import torch
 import transformers
-import unisim
-from encoder_models import FOLDERS, OPEN_CLIP_TOWER, open_clip_folder, timm_folder
 from PIL import Image
 from safetensors.torch import load_file
+
+import unisim
+from encoder_folders import FOLDERS
+from encoder_models import OPEN_CLIP_TOWER, open_clip_folder, timm_folder
 
 SIZES = [(90, 61), (61, 90), (47, 47), (300, 31), (20, 25), (33, 200), (101, 150)]  # width, height
 
@@ -39,20 +41,23 @@ def changed(folder, name, **fields):
 
 HUGGING_FACE = {
     "clip": ("clip-vision", {}),
-    "clip-bilinear-odd": ("clip-vision", dict(resample=2, size={"shortest_edge": 53})),
-    "clip-crop-larger-than-resize": ("clip-vision", dict(size={"shortest_edge": 31})),
-    "clip-lanczos-unscaled": ("clip-vision", dict(resample=1, do_rescale=False, image_mean=[120, 118, 104], image_std=[60, 61, 62])),  # fmt: skip
-    "clip-numbers": ("clip-vision", dict(size=44, crop_size=42)),
-    "clip-rescaled-only": ("clip-vision", dict(do_normalize=False, rescale_factor=0.0039)),
-    "clip-exact": ("clip-vision", dict(size={"height": 50, "width": 45})),
-    "clip-unresized": ("clip-vision", dict(do_resize=False)),
+    "clip-bilinear-odd": ("clip-vision", {"resample": 2, "size": {"shortest_edge": 53}}),
+    "clip-crop-larger-than-resize": ("clip-vision", {"size": {"shortest_edge": 31}}),
+    "clip-lanczos-unscaled": (
+        "clip-vision",
+        {"resample": 1, "do_rescale": False, "image_mean": [120, 118, 104], "image_std": [60, 61, 62]},
+    ),
+    "clip-numbers": ("clip-vision", {"size": 44, "crop_size": 42}),
+    "clip-rescaled-only": ("clip-vision", {"do_normalize": False, "rescale_factor": 0.0039}),
+    "clip-exact": ("clip-vision", {"size": {"height": 50, "width": 45}}),
+    "clip-unresized": ("clip-vision", {"do_resize": False}),
     "bit": ("dinov2", {}),
-    "bit-defaults": ("dinov2", dict(image_mean=None, image_std=None, resample=None)),
+    "bit-defaults": ("dinov2", {"image_mean": None, "image_std": None, "resample": None}),
     "siglip": ("siglip-vision", {}),
-    "siglip-nearest": ("siglip-vision", dict(resample=0)),
-    "vit": ("vit-oblong", dict(resample=None)),
-    "vit-box": ("vit-oblong", dict(resample=4)),
-    "vit-hamming-fast": ("vit-oblong", dict(resample=5, image_processor_type="ViTImageProcessorFast")),
+    "siglip-nearest": ("siglip-vision", {"resample": 0}),
+    "vit": ("vit-oblong", {"resample": None}),
+    "vit-box": ("vit-oblong", {"resample": 4}),
+    "vit-hamming-fast": ("vit-oblong", {"resample": 5, "image_processor_type": "ViTImageProcessorFast"}),
 }
 
 
@@ -81,39 +86,43 @@ def test_a_processor_that_transformers_5_saves_whole_is_read(tmp_path, pictures)
 
 
 OPEN_CLIP = {
-    "shortest": dict(),
-    "shortest-bilinear": dict(interpolation="bilinear"),
-    "shortest-oblong": dict(size=[36, 54], interpolation="bilinear"),
-    "squash": dict(resize_mode="squash"),
-    "longest": dict(resize_mode="longest", fill_color=77),
-    "longest-oblong": dict(size=[36, 54], resize_mode="longest"),
+    "shortest": {},
+    "shortest-bilinear": {"interpolation": "bilinear"},
+    "shortest-oblong": {"size": [36, 54], "interpolation": "bilinear"},
+    "squash": {"resize_mode": "squash"},
+    "longest": {"resize_mode": "longest", "fill_color": 77},
+    "longest-oblong": {"size": [36, 54], "resize_mode": "longest"},
 }
 
 
 @pytest.mark.parametrize("name", OPEN_CLIP)
 def test_pixels_are_those_of_open_clip(name, tmp_path, pictures):
-    fields = dict(size=[45, 45], mean=[0.5, 0.4, 0.3], std=[0.2, 0.25, 0.3]) | OPEN_CLIP[name]
-    open_clip_folder(tmp_path, 1, vision=OPEN_CLIP_TOWER | dict(image_size=fields["size"], patch_size=9))
+    fields = {"size": [45, 45], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]} | OPEN_CLIP[name]
+    open_clip_folder(tmp_path, 1, vision=OPEN_CLIP_TOWER | {"image_size": fields["size"], "patch_size": 9})
     changed(tmp_path, "open_clip_config.json", preprocess_cfg=fields)
-    transform = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(**fields), is_train=False)
+    transform = open_clip.transform.image_transform_v2(
+        open_clip.transform.PreprocessCfg(**fields), is_train=False
+    )
     theirs = torch.stack([transform(picture) for picture in pictures])
     assert (unisim.Encoder.load(tmp_path).preprocess(pictures) - theirs).abs().max() <= 1e-6
 
 
 TIMM = {
-    "center": dict(),
-    "center-oblong": dict(input_size=[3, 32, 64]),
-    "squash": dict(crop_mode="squash", crop_pct=1.0, interpolation="bilinear"),
-    "squash-cropped": dict(crop_mode="squash", crop_pct=0.83),
-    "border": dict(crop_mode="border", crop_pct=0.9, interpolation="lanczos"),
-    "defaults": dict(crop_pct=None, interpolation=None, mean=None, std=None, crop_mode=None),
+    "center": {},
+    "center-oblong": {"input_size": [3, 32, 64]},
+    "squash": {"crop_mode": "squash", "crop_pct": 1.0, "interpolation": "bilinear"},
+    "squash-cropped": {"crop_mode": "squash", "crop_pct": 0.83},
+    "border": {"crop_mode": "border", "crop_pct": 0.9, "interpolation": "lanczos"},
+    "defaults": {"crop_pct": None, "interpolation": None, "mean": None, "std": None, "crop_mode": None},
 }
 
 
 @pytest.mark.parametrize("name", TIMM)
 def test_pixels_are_those_of_timm(name, tmp_path, pictures):
     image = TIMM[name].get("input_size", [3, 48, 48])[1:]
-    timm_folder(tmp_path, 1, "vit_tiny_patch16_224", image=image, img_size=image, embed_dim=48, depth=1, num_heads=3)
+    timm_folder(
+        tmp_path, 1, "vit_tiny_patch16_224", image=image, img_size=image, embed_dim=48, depth=1, num_heads=3
+    )
     pretrained = json.loads((tmp_path / "config.json").read_text())["pretrained_cfg"] | TIMM[name]
     changed(tmp_path, "config.json", pretrained_cfg={k: v for k, v in pretrained.items() if v is not None})
     config = timm.data.resolve_data_config(pretrained_cfg=pretrained)
@@ -153,7 +162,12 @@ def test_rows_do_not_depend_on_their_batch(dinov2, pictures):
     for batch_size in (2, 3, 100, None):
         assert torch.equal(dinov2.embed_images(pictures, batch_size=batch_size), one)
     pixels = dinov2.preprocess(pictures)
-    for form in (pixels, pixels.double(), pixels.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2), pixels.numpy()):
+    for form in (
+        pixels,
+        pixels.double(),
+        pixels.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2),
+        pixels.numpy(),
+    ):
         assert torch.equal(dinov2.embed_pixels(form), one)
 
 
@@ -199,7 +213,10 @@ REFUSED = {
     "integers": (lambda e: e.embed_pixels(torch.zeros(1, 3, 70, 70, dtype=torch.uint8)), "floating"),
     "four channels": (lambda e: e.embed_pixels(torch.zeros(1, 4, 70, 70)), "3, height, width"),
     "not finite": (lambda e: e.embed_pixels(torch.full((1, 3, 70, 70), math.nan)), "NaN"),
-    "a layer too many": (lambda e: e.embed_pixels(torch.zeros(1, 3, 70, 70), layer=4), "layer is 4, expected 0 to 3"),
+    "a layer too many": (
+        lambda e: e.embed_pixels(torch.zeros(1, 3, 70, 70), layer=4),
+        "layer is 4, expected 0 to 3",
+    ),
     "a layer below none": (lambda e: e.patch_tokens([], layer=-1), "layer is -1"),
     "an unknown pool": (lambda e: e.embed_images([], pool="max"), "max"),
     "no batch": (lambda e: e.embed_images([], batch_size=0), "batch_size"),
@@ -217,11 +234,11 @@ def test_what_the_model_cannot_do_is_said(name, dinov2):
 def test_options_of_load_are_checked(tmp_path):
     FOLDERS["dinov2"](tmp_path)
     for options, error, said in (
-        (dict(executor="best"), ValueError, "executor"),
-        (dict(dtype="float8"), ValueError, "float8"),
-        (dict(dtype="float16"), ValueError, "float16 is for CUDA"),
-        (dict(device="tpu"), ValueError, "tpu"),
-        (dict(device="meta"), ValueError, "meta"),
+        ({"executor": "best"}, ValueError, "executor"),
+        ({"dtype": "float8"}, ValueError, "float8"),
+        ({"dtype": "float16"}, ValueError, "float16 is for CUDA"),
+        ({"device": "tpu"}, ValueError, "tpu"),
+        ({"device": "meta"}, ValueError, "meta"),
     ):
         with pytest.raises(error, match=said):
             unisim.Encoder.load(tmp_path, **options)
@@ -261,7 +278,9 @@ def test_real_vit_gives_the_rows_of_timm(data):
     folder = data("models/vit_tiny_patch16_224")
     files = photographs(data)
     config = json.loads((folder / "config.json").read_text())
-    transform = timm.data.create_transform(**timm.data.resolve_data_config(pretrained_cfg=config["pretrained_cfg"]))
+    transform = timm.data.create_transform(
+        **timm.data.resolve_data_config(pretrained_cfg=config["pretrained_cfg"])
+    )
     pixels = torch.stack([transform(Image.open(file).convert("RGB")) for file in files])
     model = timm.create_model(config["architecture"])
     model.load_state_dict(load_file(folder / "model.safetensors"))

@@ -9,15 +9,32 @@ import pytest
 import sentencepiece
 import torch
 import transformers
-import unisim
-from encoder_models import OPEN_CLIP_TOWER, clip, open_clip_folder, siglip
 from transformers.convert_slow_tokenizer import SpmConverter
 
-WORDS = """photo of a red cup two dogs running on the beach HELLO World don't it's we'll naïve café Straße ΣΊΣΥΦΟΣ Ὀδυσσεύς
-ΟΔΟΣ Москва İstanbul 東京タワー 北京 서울 مرحبا שלום नमस्ते ไทย 🙂 👩‍👩‍👧 🇩🇪 ½ x² 3.14 1,000,000 #tag @user a_b under__score e-mail
-(parens) [x] {y} <b> "quoted" ‘curly’ “double” … — ｆｕｌｌ　ｗｉｄｔｈ ﬁne ﬂow \t tab \u00a0nbsp""".split(" ")
-FIXED = ["", " ", "  leading and trailing  ", "a", "A PHOTO OF A CAT!", "line\nbreak\r\nand\ttab", "word " * 100,
-         "x" * 300, "🙂" * 60, "e\u0301 decomposed", "!?.,;:", "Hello, World!  The CAT.", "1 2 3 4"]  # fmt: skip
+import unisim
+from encoder_models import OPEN_CLIP_TOWER, clip, open_clip_folder, siglip
+
+WORDS = """
+photo of a red cup two dogs running on the beach HELLO World don't it's we'll naïve café Straße ΣΊΣΥΦΟΣ
+Ὀδυσσεύς ΟΔΟΣ Москва İstanbul 東京タワー 北京 서울 مرحبا שלום नमस्ते ไทย 🙂 👩‍👩‍👧 🇩🇪 ½ x² 3.14
+1,000,000 #tag @user a_b under__score e-mail (parens) [x] {y} <b> "quoted" ‘curly’ “double” … — ｆｕｌｌ　ｗｉｄｔｈ
+ﬁne ﬂow \t tab \u00a0nbsp
+""".split(" ")  # noqa: SIM905  a list of words would hide what they are
+FIXED = [
+    "",
+    " ",
+    "  leading and trailing  ",
+    "a",
+    "A PHOTO OF A CAT!",
+    "line\nbreak\r\nand\ttab",
+    "word " * 100,
+    "x" * 300,
+    "🙂" * 60,
+    "e\u0301 decomposed",
+    "!?.,;:",
+    "Hello, World!  The CAT.",
+    "1 2 3 4",
+]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +81,9 @@ def test_lengths_that_a_tokenizer_was_saved_with_are_not_the_models(data, tmp_pa
     tokenizer.save_pretrained(folder)
     saved = json.loads((folder / "tokenizer.json").read_text())
     assert saved["truncation"]["max_length"] == 9 and saved["padding"]["strategy"] == {"Fixed": 9}
-    theirs = tokenizer(lines, padding="max_length", max_length=77, truncation=True, return_tensors="pt").input_ids
+    theirs = tokenizer(
+        lines, padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+    ).input_ids
     same(unisim.Encoder.load(folder).tokenize(lines), theirs, lines)
 
 
@@ -83,7 +102,7 @@ def test_what_a_clip_processor_saves_is_read_whole(data, tmp_path, lines):
 
 def test_weights_tagged_openai_compute_quickgelu(tmp_path):
     plain, tagged = tmp_path / "ViT-B-32" / "laion", tmp_path / "ViT-B-32" / "openai"
-    vision = OPEN_CLIP_TOWER | dict(image_size=45, patch_size=9)
+    vision = OPEN_CLIP_TOWER | {"image_size": 45, "patch_size": 9}
     for folder in (plain, tagged):
         folder.mkdir(parents=True)
         open_clip_folder(folder, 1, vision=vision)
@@ -102,13 +121,17 @@ def test_weights_tagged_openai_compute_quickgelu(tmp_path):
     assert unisim.Encoder.load(plain).facts["activation"] == "gelu"
 
 
-# What ftfy alone would do beyond its plain replacements is a guess at a wrong decoding; none of these lines is one.
+# ftfy also guesses at text that was decoded wrongly, which we leave alone; no line here is such a text.
 @pytest.mark.parametrize("clean", ["lower", "whitespace"])
 def test_open_clip_ids_are_those_of_its_own_tokenizer(data, tmp_path, lines, clean, monkeypatch):
     monkeypatch.setenv("UNISIM_CLIP_TOKENIZER", str(data("tokenizers/clip")))
-    more = ["&lt;b&gt; &amp;amp; &eacute; &#233; &#x1F642; &notit; &copy &hellip", "A &amp B < C &eacute;", "&amp;lt;"]
-    text = dict(context_length=20, vocab_size=49408, tokenizer_kwargs={"clean": clean})
-    open_clip_folder(tmp_path, 1, vision=OPEN_CLIP_TOWER | dict(image_size=45, patch_size=9), text=text)
+    more = [
+        "&lt;b&gt; &amp;amp; &eacute; &#233; &#x1F642; &notit; &copy &hellip",
+        "A &amp B < C &eacute;",
+        "&amp;lt;",
+    ]
+    text = {"context_length": 20, "vocab_size": 49408, "tokenizer_kwargs": {"clean": clean}}
+    open_clip_folder(tmp_path, 1, vision=OPEN_CLIP_TOWER | {"image_size": 45, "patch_size": 9}, text=text)
     if clean == "whitespace":
         lines = [line.lower() for line in lines]  # CLIP's tokenizer.json lowers by itself
     texts = lines + more
@@ -124,9 +147,16 @@ def siglip_folder(tmp_path_factory):
     lower = [word.lower() for word in WORDS if word.isascii()]
     (folder / "corpus.txt").write_text("\n".join(" ".join(draw.choices(lower, k=12)) for _ in range(400)))
     sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "corpus.txt"), model_prefix=str(folder / "spiece"), vocab_size=70, model_type="unigram",
-        pad_id=-1, unk_id=2, eos_id=1, bos_id=-1, minloglevel=2,
-    )  # fmt: skip
+        input=str(folder / "corpus.txt"),
+        model_prefix=str(folder / "spiece"),
+        vocab_size=70,
+        model_type="unigram",
+        pad_id=-1,
+        unk_id=2,
+        eos_id=1,
+        bos_id=-1,
+        minloglevel=2,
+    )
     slow = transformers.SiglipTokenizer(str(folder / "spiece.model"), model_max_length=16)
 
     class Converter(SpmConverter):
@@ -142,7 +172,7 @@ def siglip_folder(tmp_path_factory):
     fast.save(str(folder / "tokenizer.json"))
     siglip(folder, 3)
     config = json.loads((folder / "config.json").read_text())
-    config["text_config"] |= dict(vocab_size=70, max_position_embeddings=16)
+    config["text_config"] |= {"vocab_size": 70, "max_position_embeddings": 16}
     transformers.SiglipModel(transformers.SiglipConfig(**config)).save_pretrained(folder)
     return folder, slow
 
@@ -157,13 +187,13 @@ def test_siglip_ids_are_those_of_the_sentencepiece_tokenizer(siglip_folder, line
 def test_a_tokenizer_without_canonicalisation_is_taken_as_it_is(siglip_folder, lines, tmp_path):
     folder = shutil.copytree(siglip_folder[0], tmp_path / "plain")
     (folder / "tokenizer_config.json").write_text(
-        json.dumps(dict(tokenizer_class="PreTrainedTokenizerFast", pad_token="</s>", model_max_length=9))
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "</s>", "model_max_length": 9})
     )
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     for side in ("right", "left"):
         tokenizer.padding_side = side
         theirs = tokenizer(lines, padding="max_length", truncation=True, return_tensors="pt").input_ids
-        config = json.loads((folder / "tokenizer_config.json").read_text()) | dict(padding_side=side)
+        config = json.loads((folder / "tokenizer_config.json").read_text()) | {"padding_side": side}
         (folder / "tokenizer_config.json").write_text(json.dumps(config))
         ours = unisim.Encoder.load(folder).tokenize(lines)
         same(ours, theirs, lines)
@@ -173,10 +203,14 @@ def test_a_tokenizer_without_canonicalisation_is_taken_as_it_is(siglip_folder, l
 def test_open_clip_with_a_tokenizer_of_hugging_face(siglip_folder, lines, tmp_path, clean):
     shutil.copy(siglip_folder[0] / "tokenizer.json", tmp_path / "tokenizer.json")
     (tmp_path / "tokenizer_config.json").write_text(
-        json.dumps(dict(tokenizer_class="PreTrainedTokenizerFast", pad_token="</s>"))
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "</s>"})
     )
-    text = dict(hf_tokenizer_name="timm/some-siglip", tokenizer_kwargs={"clean": clean}, context_length=14)
-    open_clip_folder(tmp_path, 1, vision=OPEN_CLIP_TOWER | dict(image_size=45, patch_size=9), text=text)
+    text = {
+        "hf_tokenizer_name": "timm/some-siglip",
+        "tokenizer_kwargs": {"clean": clean},
+        "context_length": 14,
+    }
+    open_clip_folder(tmp_path, 1, vision=OPEN_CLIP_TOWER | {"image_size": 45, "patch_size": 9}, text=text)
     tokenizer = open_clip.get_tokenizer(f"local-dir:{tmp_path}")
     same(unisim.Encoder.load(tmp_path).tokenize(lines), tokenizer(lines), lines)
 
@@ -186,7 +220,7 @@ def test_no_tokenizer_is_an_error_only_when_texts_are_tokenised(tmp_path, monkey
     monkeypatch.delenv("UNISIM_CLIP_TOKENIZER", raising=False)
     folder = tmp_path / "model"
     folder.mkdir()
-    open_clip_folder(folder, 1, vision=OPEN_CLIP_TOWER | dict(image_size=45, patch_size=9))
+    open_clip_folder(folder, 1, vision=OPEN_CLIP_TOWER | {"image_size": 45, "patch_size": 9})
     encoder = unisim.Encoder.load(folder)
     assert encoder.embed_tokens(torch.ones(2, 12, dtype=torch.int64)).shape == (2, 24)
     with pytest.raises(ValueError, match="UNISIM_CLIP_TOKENIZER"):

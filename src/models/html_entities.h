@@ -2,8 +2,8 @@
 
 #include <string_view>
 
-/// The named character references of HTML 5 (section 13.5 of the living standard): NAME=code points in hexadecimal; "!"
-/// after those that are understood without a semicolon too. Sorted by name.
+/// The named character references of HTML 5 (section 13.5 of the living standard), sorted: NAME=code points in
+/// hexadecimal; "!" after the names that are understood without a semicolon too.
 namespace unisim {
 
 inline constexpr std::string_view html_entities = R"(

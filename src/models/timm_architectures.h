@@ -2,9 +2,9 @@
 
 #include <string_view>
 
-/// The entry points of timm 1.0.31's vision_transformer.py as data: names, and where they differ from the class's own
-/// defaults (norm_eps stands for norm_layer=partial(LayerNorm, eps=...); mlp_layer "swiglu_packed" for
-/// SwiGLUPacked). Architectures that we refuse are here too, so that the refusal names the field that says why.
+/// The entry points of timm 1.0.31's vision_transformer.py as data: names, and where they differ from the class's
+/// own defaults (norm_eps stands for norm_layer=partial(LayerNorm, eps=...); mlp_layer "swiglu_packed" for
+/// SwiGLUPacked). Architectures that we refuse are here too, so that a refusal names the field that says why.
 namespace unisim {
 
 inline constexpr std::string_view timm_architectures = R"json([
