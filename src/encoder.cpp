@@ -3,12 +3,12 @@
 #include <ATen/ops/div.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 #include <unisim/encoder.h>
 #include <unisim/error.h>
 
 #include <utility>
 
+#include "device.h"
 #include "encoder_state.h"
 #include "io/file.h"
 #include "kernels.h"
@@ -17,20 +17,6 @@
 
 namespace unisim {
 namespace {
-
-void check_device(const Device& device, DType dtype) {
-  if (device.is_cpu()) {
-    require(dtype != DType::Float16,
-            "[Encoder.load] float16 is for CUDA; on the CPU take float32 or bfloat16");
-    return;
-  }
-  require(device.is_cuda(), "[Encoder.load] device ", device.str(), " is neither cpu nor cuda");
-  const bool known = c10::impl::hasDeviceGuardImpl(device.type());
-  const int count = known ? c10::impl::VirtualGuardImpl(device.type()).deviceCount() : 0;
-  if (count == 0 || (device.has_index() && device.index() >= count))
-    throw std::runtime_error(text_of("[Encoder.load] device ", device.str(), " is asked for, and torch sees ",
-                                     count, " CUDA devices"));
-}
 
 /// The folder's last part, or ORG/REPO.
 std::string name_of_model(const std::string& asked) {
@@ -115,7 +101,7 @@ Tensor Encoder::State::no_rows(const EmbedOptions& asked) const {
 Encoder Encoder::load(const std::string& path_or_name, const EncoderOptions& options) {
   require(options.executor == "fused" || options.executor == "aten", "[Encoder.load] executor \"",
           options.executor, "\" is neither fused nor aten");
-  check_device(options.device, options.dtype);
+  require_device("Encoder.load", options.device, options.dtype);
   auto state = std::make_shared<State>();
   state->name = name_of_model(path_or_name);
   state->options = options;

@@ -117,6 +117,8 @@ std::string name_of(const std::string& model, const CosineOptions& options) {
 }  // namespace
 
 Metric::State encoder_state(const std::string& model, const Encoder& encoder, const CosineOptions& options) {
+  require(!options.layer || (*options.layer >= 0 && *options.layer <= encoder.layers()), "[metric] layer is ",
+          options.layer.value_or(0), ", expected 0 to ", encoder.layers(), " in ", encoder.name());
   Metric::State state{.name = name_of(model, options)};
   if (!encoder.has_text())
     state.no_text = text_of("the model ", encoder.name(), " has no text tower");

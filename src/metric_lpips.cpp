@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 
+#include "device.h"
 #include "io/file.h"
 #include "metric_state.h"
 #include "models/lpips.h"
@@ -67,12 +68,10 @@ std::filesystem::path folder_of(const std::string& model) {
 
 Metric::State lpips_state(const std::string& net, const std::string& model, const MetricOptions& options) {
   const std::string name = "lpips-" + net;
-  require(options.dtype != DType::Float16 || options.device.is_cuda(), "[", name,
-          "] float16 needs a CUDA device, found ", options.device.str());
+  require_device(name, options.device, options.dtype);
   const auto lpips =
       std::make_shared<const Lpips>(load_lpips(folder_of(model), net, options.device, options.dtype));
-  Metric::State state{
-      .name = name, .higher_is_better = false, .no_text = "it compares pictures"};
+  Metric::State state{.name = name, .higher_is_better = false, .no_text = "it compares pictures"};
   state.score = [lpips, name](std::span<const Item* const> items, std::span<const ItemPair> pairs,
                               const Progress& progress) {
     const int64_t least = least_side(*lpips->config.net);

@@ -201,6 +201,7 @@ TEST_CASE("metric() refuses what there is not, listing what there is", "[metric]
       {"LPIPS", "\"LPIPS\" is not one of encoder:FOLDER"},
       {"lpips", "is not one of"},
       {"vlm:x", "is not one of"},
+      {"encoder", "encoder needs a model: encoder:FOLDER"},
       {"/", "of a model folder: encoder:/"},
       {"encoder", "encoder needs a model: encoder:FOLDER"},
       {"ssim:x", "ssim takes no model, found x"},
@@ -209,7 +210,7 @@ TEST_CASE("metric() refuses what there is not, listing what there is", "[metric]
       {"ms-ssim,dtype=bfloat16", "found cpu and bfloat16"},
       {"ssim,device=cuda:0", "found cuda:0 and float32"},
       {"lpips-alex:/no/such/folder", "/no/such/folder"},
-      {"lpips-alex,dtype=float16", "float16 needs a CUDA device, found cpu"},
+      {"lpips-alex,dtype=float16", "[lpips-alex] float16 is for CUDA"},
   }));
   CHECK_THAT(refusal([&, &name = name] { unisim::metric(name); }), Contains(said));
 }

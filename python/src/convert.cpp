@@ -53,4 +53,23 @@ Tensor tensor_from(py::handle object) {
   return py::module_::import("torch").attr("as_tensor")(object).cast<Tensor>();
 }
 
+Device device_from(py::handle device, const std::string& operation) {
+  // torch's own reading of "cpu", "cuda:0" and torch.device; its RuntimeError for a word it does not know is
+  // ours to turn into the caller's error.
+  try {
+    return py::module_::import("torch").attr("device")(device).cast<Device>();
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_RuntimeError)) throw;
+    throw std::invalid_argument(text_of("[", operation, "] device ", py::repr(device).cast<std::string>(),
+                                        " is not known; expected cpu, cuda or cuda:0"));
+  }
+}
+
+std::optional<Pool> pool_from(const std::optional<std::string>& name) {
+  if (!name) return {};
+  if (*name == "cls") return Pool::Cls;
+  if (*name == "mean") return Pool::Mean;
+  throw std::invalid_argument("[pool] \"" + *name + "\" is neither \"cls\" nor \"mean\"");
+}
+
 }  // namespace unisim

@@ -45,6 +45,12 @@ Tensor tensor_from(py::handle object);
 /// the run as KeyboardInterrupt; the callback takes the GIL itself.
 Progress progress_from(py::handle callback);
 
+/// "cpu", "cuda", "cuda:0" or a torch.device; the operation stands in the ValueError for anything else.
+Device device_from(py::handle device, const std::string& operation);
+
+/// "cls", "mean" or nothing.
+std::optional<Pool> pool_from(const std::optional<std::string>& name);
+
 void init_error(py::module_& m);
 void init_image(py::module_& m);
 void init_tokenizer(py::module_& m);

@@ -6,13 +6,6 @@
 namespace unisim {
 namespace {
 
-std::optional<Pool> pool_from(const std::optional<std::string>& name) {
-  if (!name) return {};
-  if (*name == "cls") return Pool::Cls;
-  if (*name == "mean") return Pool::Mean;
-  throw std::invalid_argument("[pool] \"" + *name + "\" is neither \"cls\" nor \"mean\"");
-}
-
 EmbedOptions options_from(std::optional<int64_t> batch_size, bool normalize, std::optional<int64_t> layer,
                           const std::optional<std::string>& pool, py::handle progress) {
   EmbedOptions options;
@@ -23,18 +16,6 @@ EmbedOptions options_from(std::optional<int64_t> batch_size, bool normalize, std
   options.pool = pool_from(pool);
   options.progress = progress_from(progress);
   return options;
-}
-
-Device device_from(py::handle device) {
-  // torch's own reading of "cpu", "cuda:0" and torch.device; its RuntimeError for a word it does not know is
-  // ours to turn into the caller's error.
-  try {
-    return py::module_::import("torch").attr("device")(device).cast<Device>();
-  } catch (py::error_already_set& error) {
-    if (!error.matches(PyExc_RuntimeError)) throw;
-    throw std::invalid_argument(text_of("[Encoder.load] device ", py::repr(device).cast<std::string>(),
-                                        " is not known; expected cpu, cuda or cuda:0"));
-  }
 }
 
 std::vector<std::string> texts_from(py::handle texts) {
@@ -95,7 +76,7 @@ void bind_load(py::class_<Encoder>& type) {
       "load",
       [](py::handle path_or_name, py::handle device, const std::string& dtype, const std::string& executor,
          bool batch_invariant) {
-        const EncoderOptions options{.device = device_from(device),
+        const EncoderOptions options{.device = device_from(device, "Encoder.load"),
                                      .dtype = dtype_from_name(dtype),
                                      .executor = executor,
                                      .batch_invariant = batch_invariant};

@@ -35,24 +35,6 @@ std::vector<Item> many_from(py::handle object, const std::string& operation) {
   return items_from(object);
 }
 
-std::optional<Pool> pool_from(const std::optional<std::string>& name) {
-  if (!name) return std::nullopt;
-  require(*name == "cls" || *name == "mean", "[metric] pool \"", *name, "\" is not cls or mean");
-  return *name == "cls" ? Pool::Cls : Pool::Mean;
-}
-
-Device device_from(const py::object& device) {
-  if (py::isinstance<py::str>(device)) {
-    try {
-      return Device(device.cast<std::string>());
-    } catch (const c10::Error&) {
-      throw std::invalid_argument(
-          text_of("[metric] device \"", device.cast<std::string>(), "\" is not cpu, cuda or cuda:INDEX"));
-    }
-  }
-  return device.cast<Device>();
-}
-
 py::object scores(const Metric& metric, const py::object& x, const py::object& y,
                   const py::object& progress) {
   const bool many = is_many(x);
@@ -233,7 +215,8 @@ void init_makers(py::module_& m) {
       "metric",
       [](const std::string& name, const py::object& device, const std::string& dtype,
          std::optional<int64_t> layer, const std::optional<std::string>& pool) {
-        const MetricOptions options{device_from(device), dtype_from_name(dtype), layer, pool_from(pool)};
+        const MetricOptions options{device_from(device, "metric"), dtype_from_name(dtype), layer,
+                                    pool_from(pool)};
         const py::gil_scoped_release release;
         return metric(name, options);
       },
