@@ -238,6 +238,16 @@ TEST_CASE("LPIPS gives the same bits alone, in a list and ranked", "[lpips]") {
   CHECK(metric.name() == "lpips-alex");
 }
 
+TEST_CASE("what was asked before never changes an LPIPS score", "[lpips]") {
+  const auto fresh = [] {
+    return Metric(std::make_shared<const Metric::State>(lpips_state("alex", good_folder().string(), {})));
+  };
+  const Item a = noise(40, 36, 30), b = noise(40, 36, 31), c = noise(36, 40, 30), d = noise(36, 40, 32);
+  const Metric metric = fresh();
+  for (const auto& [x, y] : {std::pair(a, b), {a, a}, {b, a}, {c, d}, {a, b}, {c, d}})
+    CHECK(metric(x, y) == fresh()(x, y));
+}
+
 TEST_CASE("the least side is where one value is left at the last depth", "[lpips]") {
   for (const LpipsNet& net : lpips_nets()) CHECK(least_side(net) == (net.name == "alex" ? 31 : 16));
 }
