@@ -56,6 +56,7 @@ def clip_folder(data, folder):
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["vocab_size"] = 49408
     config["text_config"]["max_position_embeddings"] = 77
+    config["text_config"]["eos_token_id"] = 49407  # a text without its end token is pooled from its first row
     model = transformers.CLIPModel(transformers.CLIPConfig(**config))
     model.save_pretrained(folder)
     return folder
