@@ -31,6 +31,16 @@ def test_a_score_without_bound_is_null_in_json(run, picture):
     assert "inf" in run("compare", "psnr", a, a)[1]
 
 
+def test_compare_by_an_encoder_takes_its_options(run, models, picture):
+    a, b = picture("a.png", 1), picture("b.png", 2)
+    scores = []
+    for options in ("", ",layer=1,pool=mean", ",pool=mean,layer=1"):
+        code, out, err = run("compare", f"encoder:{models[0]}{options}", a, b, "--json")
+        assert code == 0, err
+        scores.append(json.loads(out)["scores"][0]["score"])
+    assert scores[1] == scores[2] != scores[0]
+
+
 def test_a_candidate_that_cannot_be_read_is_named_and_the_others_scored(run, picture):
     a, b = picture("a.png", 1), picture("b.png", 2)
     Path("bad.png").write_bytes(b"no picture")

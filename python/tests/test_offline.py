@@ -35,6 +35,7 @@ def test_no_command_but_get_opens_a_socket(no_network, tmp_path, picture, capfd)
         (["models"], 0),
         (["doctor", model], 0),
         (["compare", "ssim", a, b], 0),
+        (["compare", f"encoder:{model}", a, b], 0),
         (["compare", "lpips-alex", a, b], 1),  # not installed: an error, no download
         (["embed", model, "photos", "-o", "rows.npy"], 0),
         (["embed", "org/repo", "photos", "-o", "rows.npy"], 1),

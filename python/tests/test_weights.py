@@ -92,6 +92,16 @@ def test_other_protocols_name_other_functions_and_are_refused(protocol, name):
         pickled_arrays.read(pickle.dumps(conv_dict(), protocol), "a.ckpt")
 
 
+def test_an_array_of_another_class_is_refused():
+    class Other:
+        def __reduce__(self):
+            reconstruct = np.zeros(1).__reduce__()[0]
+            return reconstruct, (np.dtype, (0,), b"b"), (1, (1,), np.dtype("f4"), False, b"0000")
+
+    with pytest.raises(ValueError, match=r"a class other than numpy\.ndarray"):
+        pickled_arrays.load(pickle.dumps({"a": Other()}, 3))
+
+
 def test_a_pickle_nested_too_deep_is_refused():
     node = {"a": np.zeros(1)}
     for _ in range(pickled_arrays.MAX_DEPTH):
