@@ -14,9 +14,11 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from peers import GROUPS
+import metric_peers
+import peers
 
-PEERS = ["torch", "pillow", "numpy", "tokenizers", "transformers", "lpips", "scikit-learn"]
+GROUPS = peers.GROUPS | metric_peers.GROUPS
+PEERS = ["torch", "pillow", "numpy", "tokenizers", "transformers", "lpips", "scikit-image", "scikit-learn"]
 
 
 def seconds(call):

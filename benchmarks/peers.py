@@ -254,63 +254,6 @@ def pairs():
     )
 
 
-def lpips():
-    import contextlib
-    import warnings
-
-    try:
-        mine = unisim.metric("lpips-alex")
-    except ValueError as error:
-        print(f"lpips: skipped: {error}")
-        return
-    import lpips as package
-
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        peer = package.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
-    load_convolutions(peer, mine)
-    x, y = (unisim.read_image(encoded(photograph(256, 256, seed), "PNG")) for seed in (0, 1))
-    tensors = [
-        torch.from_numpy(image.numpy().copy()).permute(2, 0, 1)[None].float() / 127.5 - 1 for image in (x, y)
-    ]
-
-    def ours():
-        return mine(x, y)
-
-    def theirs():
-        with torch.inference_mode():
-            return peer(*tensors).item()
-
-    yield Row(
-        "lpips",
-        "AlexNet, one pair of 256x256",
-        "lpips",
-        ours,
-        theirs,
-        lambda: f"{ours():.7f} and {theirs():.7f}",
-    )
-
-
-def load_convolutions(peer, mine):
-    """The lpips package ships its heads alone: its AlexNet gets our folder's weights."""
-    from safetensors.torch import load_file
-
-    folder = next(path for path in (Path(entry) for entry in mine_folders()) if path.exists())
-    peer.load_state_dict(
-        {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}, strict=False
-    )
-
-
-def mine_folders():
-    import os
-
-    cache = (
-        os.environ.get("UNISIM_CACHE")
-        or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "unisim"
-    )
-    return [Path(cache) / "models" / "lpips-alex"]
-
-
 TRANSFORMERS_START = """
 import sys, torch
 from PIL import Image
@@ -352,6 +295,5 @@ GROUPS = {
     "embed": embed,
     "cosine": cosine,
     "pairs": pairs,
-    "lpips": lpips,
     "start": start,
 }
