@@ -106,10 +106,17 @@ def test_an_interrupted_command_says_so_by_its_exit_code(run, monkeypatch, numbe
 
 
 @pytest.mark.parametrize("line", [["models"], ["models", "--json"]])
-def test_a_closed_pipe_ends_a_command_quietly(line):
+def test_a_closed_pipe_ends_a_command_quietly(tmp_path, line):
+    for number in range(200):  # a table longer than a stream's buffer
+        tiny_models.dinov2_folder(tmp_path / f"models/model-{number:03}", 1)
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([sys.executable, "-m", "unisim", *line], stdout=writing, stderr=subprocess.PIPE)
+    done = subprocess.run(
+        [sys.executable, "-m", "unisim", *line],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"UNISIM_CACHE": str(tmp_path)},
+    )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
 

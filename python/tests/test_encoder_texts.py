@@ -52,7 +52,7 @@ def same(ours, theirs, lines):
 def clip_folder(data, folder):
     clip(folder, 1)
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(data("tokenizers/clip") / name, folder / name)
+        shutil.copyfile(data("tokenizers/clip") / name, folder / name)
     config = json.loads((folder / "config.json").read_text())
     config["text_config"]["vocab_size"] = 49408
     config["text_config"]["max_position_embeddings"] = 77
@@ -202,7 +202,7 @@ def test_a_tokenizer_without_canonicalisation_is_taken_as_it_is(siglip_folder, l
 
 @pytest.mark.parametrize("clean", ["whitespace", "lower", "canonicalize"])
 def test_open_clip_with_a_tokenizer_of_hugging_face(siglip_folder, lines, tmp_path, clean):
-    shutil.copy(siglip_folder[0] / "tokenizer.json", tmp_path / "tokenizer.json")
+    shutil.copyfile(siglip_folder[0] / "tokenizer.json", tmp_path / "tokenizer.json")
     (tmp_path / "tokenizer_config.json").write_text(
         json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "</s>"})
     )
@@ -231,7 +231,7 @@ def test_no_tokenizer_is_an_error_only_when_texts_are_tokenised(tmp_path, monkey
 def test_ids_outside_the_vocabulary_are_refused(data, tmp_path):
     clip(tmp_path, 1)  # rows for 90 ids
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(data("tokenizers/clip") / name, tmp_path / name)
+        shutil.copyfile(data("tokenizers/clip") / name, tmp_path / name)
     encoder = unisim.Encoder.load(tmp_path)
     with pytest.raises(ValueError, match="rows for 90 ids"):
         encoder.tokenize(["a photo"])

@@ -108,9 +108,13 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        console = Console(**self._color_options())
+        class PipeConsole(Console):
+            def on_broken_pipe(self) -> None:  # Console's own ends the process with 1
+                raise BrokenPipeError
+
+        console: Console = PipeConsole(**self._color_options())
         if not console.is_terminal:
-            console = Console(**self._color_options(), width=10_000)  # never cut a name that a script reads
+            console = PipeConsole(**self._color_options(), width=10_000)  # never cut a name that a script reads
         if title is not None:  # a table's own title is wrapped to the table's width
             console.print(Text(one_line(title), style="bold"))
         table = Table(box=SIMPLE, pad_edge=False)
