@@ -44,8 +44,8 @@ Tensor unit_rows(const Tensor& rows) {
   const int64_t n = x.size(0), width = x.size(1);
   const Tensor out = at::empty({n, width}, x.options());
   int32_t flag = 0;  // a zero row stays zero; the tower has refused what is not finite
-  l2_normalize(Cpu{}, {x.const_data_ptr<float>(), n, width, width},
-               {out.mutable_data_ptr<float>(), n, width, width}, &flag);
+  l2_normalize(Cpu{}, Rows<const float>{x.const_data_ptr<float>(), n, width, width},
+               Rows<float>{out.mutable_data_ptr<float>(), n, width, width}, &flag);
   return out;
 }
 

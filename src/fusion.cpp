@@ -40,7 +40,7 @@ Tensor mixed(const Tensor& a, const Tensor& b, double alpha) {
   T* to = out.mutable_data_ptr<T>();
   run_tasks((count + kNumbersPerTask - 1) / kNumbersPerTask, allowed_threads(), [&](int64_t task) {
     const int64_t first = task * kNumbersPerTask;
-    additive_mof(Cpu{}, from + first, other + first, static_cast<T>(alpha),
+    additive_mof(Cpu{}, from + first, other + first, alpha,
                  std::min(kNumbersPerTask, count - first), to + first);
   });
   return out;

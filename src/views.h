@@ -15,4 +15,6 @@ struct Rows {
   constexpr T* row(int64_t i) const { return data + i * stride; }
 };
 
+constexpr int64_t ceil_div(int64_t n, int64_t per) { return (n + per - 1) / per; }
+
 }  // namespace unisim

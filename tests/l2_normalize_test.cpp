@@ -13,7 +13,7 @@ TEST_CASE("a row is divided by its length at every odd width", "[l2_normalize]")
   const auto x = random_floats(static_cast<std::size_t>(rows * width), 7);
   std::vector<float> out(x.size());
   int32_t flag = 0;
-  l2_normalize(Cpu{}, {x.data(), rows, width, width}, {out.data(), rows, width, width}, &flag);
+  l2_normalize(Cpu{}, Rows<const float>{x.data(), rows, width, width}, Rows<float>{out.data(), rows, width, width}, &flag);
   CHECK(flag == 0);
   for (int64_t i = 0; i < rows; ++i) {
     double sum = 0;
@@ -26,7 +26,7 @@ TEST_CASE("a row is divided by its length at every odd width", "[l2_normalize]")
 TEST_CASE("a zero row stays zero and is flagged", "[l2_normalize]") {
   std::vector<float> x = {3, 4, 0, 0};
   int32_t flag = 0;
-  l2_normalize(Cpu{}, {x.data(), 2, 2, 2}, {x.data(), 2, 2, 2}, &flag);
+  l2_normalize(Cpu{}, Rows<const float>{x.data(), 2, 2, 2}, Rows<float>{x.data(), 2, 2, 2}, &flag);
   CHECK(flag == 1);
   CHECK(x == std::vector<float>{0.6f, 0.8f, 0, 0});
 }
@@ -35,6 +35,6 @@ TEST_CASE("a row that is not finite is flagged", "[l2_normalize]") {
   const float bad = GENERATE(std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity());
   std::vector<float> x = {1, bad};
   int32_t flag = 0;
-  l2_normalize(Cpu{}, {x.data(), 1, 2, 2}, {x.data(), 1, 2, 2}, &flag);
+  l2_normalize(Cpu{}, Rows<const float>{x.data(), 1, 2, 2}, Rows<float>{x.data(), 1, 2, 2}, &flag);
   CHECK(flag == 1);
 }

@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "activation.h"
+
 /// Model families as data: what a folder's JSON says, in the words of the arithmetic. The readers
 /// (config_*.cpp) fill these; the towers (vision_tower, text_tower) know nothing else. Never a subclass for a
 /// model.
 namespace unisim {
-
-enum class Activation { Gelu, GeluTanh, QuickGelu, Silu, Relu };
 
 enum class FeedForward {
   Mlp,           ///< fc2(act(fc1 x))

@@ -1,0 +1,121 @@
+#pragma once
+
+#include <cstdint>
+
+#include "activation.h"
+#include "half.h"
+#include "place.h"
+#include "views.h"
+
+/// The kernels of a transformer tower beside the norms. kernels.h says what holds for all.
+namespace unisim {
+
+/// out = activation(a weight^T + bias) + residual: the one product of the towers.
+template <class T>
+struct Product {
+  Rows<const T> a;          ///< [m, k]
+  Rows<const T> weight;     ///< [n, k]
+  const T* bias = nullptr;  ///< [n], or null: none
+  bool activate = false;
+  Activation activation = Activation::Gelu;
+  Rows<const T> residual = {};  ///< [m, n], or data null: none; may be out itself
+  Rows<T> out;                  ///< [m, n], any stride
+};
+template <class T>
+void product(Cpu, const Product<T>& p);
+template <class T>
+void product(Cuda, const Product<T>& p);
+
+/// [item, token, head, head_width] somewhere in memory: strides in elements, the numbers of a head side by
+/// side.
+template <class T>
+struct HeadRows {
+  T* data = nullptr;
+  int64_t item = 0, token = 0, head = 0;
+
+  constexpr T* at(int64_t i, int64_t t, int64_t h) const { return data + i * item + t * token + h * head; }
+};
+
+/// out = softmax(scale q k^T) v, head by head; each group of heads / kv_heads query heads shares a key and
+/// value head. head_width 64, 72, 80 and 128 run on tensor cores in bf16 and f16; any multiple of 8 up to 128
+/// is served.
+template <class T>
+struct Attention {
+  HeadRows<const T> q, k, v;
+  HeadRows<T> out;
+  int64_t items = 0, heads = 0, kv_heads = 0;
+  int64_t queries = 0, keys = 0;  ///< tokens; queries <= keys where causal
+  int64_t head_width = 0;
+  float scale = 1;
+  bool causal = false;  ///< query i sees keys 0 to keys - queries + i
+};
+template <class T>
+void attention(Cpu, const Attention<T>& a);
+template <class T>
+void attention(Cuda, const Attention<T>& a);
+
+/// Rotates pairs (k, k + head_width / 2) of every head in place by the angle of the token's position:
+/// x' = x cos - y sin, y' = y cos + x sin (Su et al. 2021, in the half-split order of Llama and Qwen).
+template <class T>
+struct Rotary {
+  HeadRows<T> x;
+  int64_t items = 0, tokens = 0, heads = 0, head_width = 0;
+  const float* cosine = nullptr;  ///< [positions, head_width / 2]
+  const float* sine = nullptr;
+  int64_t first = 0;  ///< position of token 0
+};
+template <class T>
+void rotary(Cpu, const Rotary<T>& r);
+template <class T>
+void rotary(Cuda, const Rotary<T>& r);
+
+/// out[i] = class token, registers, patches[i], plus positions, rounded once: [items, tokens, width].
+template <class T>
+struct ImageTokens {
+  const T* patches = nullptr;        ///< [items, patches, width]
+  const T* class_token = nullptr;    ///< [width], or null: none
+  const T* registers = nullptr;      ///< [register_count, width]
+  const float* positions = nullptr;  ///< [tokens, width]
+  int64_t items = 0, patch_count = 0, register_count = 0, width = 0;
+  T* out = nullptr;
+
+  constexpr int64_t tokens() const { return (class_token ? 1 : 0) + register_count + patch_count; }
+};
+template <class T>
+void assemble_image_tokens(Cpu, const ImageTokens<T>& t);
+template <class T>
+void assemble_image_tokens(Cuda, const ImageTokens<T>& t);
+
+/// out[i, t] = table[ids[i, t]] + positions[t]; positions null: none. The ids have been checked.
+template <class T>
+struct TextTokens {
+  const int64_t* ids = nullptr;      ///< [items, length]
+  const T* table = nullptr;          ///< [vocabulary, width]
+  const float* positions = nullptr;  ///< [length, width]
+  int64_t items = 0, length = 0, width = 0;
+  T* out = nullptr;  ///< [items, length, width]
+};
+template <class T>
+void assemble_text_tokens(Cpu, const TextTokens<T>& t);
+template <class T>
+void assemble_text_tokens(Cuda, const TextTokens<T>& t);
+
+/// From [items, tokens, width] to one row an item.
+template <class T>
+struct Pooling {
+  const T* x = nullptr;
+  int64_t items = 0, tokens = 0, width = 0;
+  Rows<T> out;  ///< [items, width]
+};
+/// The row at index[i] of item i (on Cuda a device pointer); index null: the first row, the class token.
+template <class T>
+void pool_row(Cpu, const Pooling<T>& p, const int64_t* index);
+template <class T>
+void pool_row(Cuda, const Pooling<T>& p, const int64_t* index);
+/// The mean of rows first to tokens - 1.
+template <class T>
+void pool_mean(Cpu, const Pooling<T>& p, int64_t first);
+template <class T>
+void pool_mean(Cuda, const Pooling<T>& p, int64_t first);
+
+}  // namespace unisim
