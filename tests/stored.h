@@ -35,8 +35,8 @@ std::vector<T> random_stored(int64_t count, uint64_t seed, float scale = 1) {
 template <class T>
 constexpr double rounding_of = 0x1p-24;
 template <>
-constexpr double rounding_of<bf16> = 0x1p-9;
+constexpr double rounding_of<bf16> = 0x1p-8;
 template <>
-constexpr double rounding_of<f16> = 0x1p-12;
+constexpr double rounding_of<f16> = 0x1p-11;
 
 }  // namespace unisim::test
