@@ -11,7 +11,8 @@
 #include "kernels.h"
 #include "support.h"
 
-/// Where the kernels of a test run: a CUDA device, emulated (rounds_emulated.cpp) or real (rounds_device.cpp).
+/// Where the kernels of a test run: a CUDA device, emulated (rounds_emulated.cpp) or real
+/// (rounds_device.cpp).
 namespace unisim::test {
 
 using Place = Cuda;
@@ -38,7 +39,8 @@ class Buffer {
   int64_t size() const { return count_; }
   std::vector<T> host() const {
     std::vector<T> values(static_cast<std::size_t>(count_));
-    check_cuda(cudaMemcpy(values.data(), data_, values.size() * sizeof(T), cudaMemcpyDeviceToHost), "Buffer.host");
+    check_cuda(cudaMemcpy(values.data(), data_, values.size() * sizeof(T), cudaMemcpyDeviceToHost),
+               "Buffer.host");
     return values;
   }
 
