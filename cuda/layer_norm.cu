@@ -7,7 +7,7 @@
 // Bytes, for aligned rows up to 2048 wide in whole packs: each row of x and residual read once, of out and
 // sum written once, weight, shift and bias read once a block:
 //   rows * width * sizeof(T) * (2 + [residual] + [sum]) + blocks * width * (8 + sizeof(T) * [bias]),
-// blocks = min(ceil(rows / 8), 1056). Other rows are read three times and their vectors once a row.
+// blocks = min(ceil(rows / 8), 528). Other rows are read three times and their vectors once a row.
 
 #include "check.h"
 #include "kernels.h"

@@ -10,9 +10,9 @@
 namespace unisim {
 
 constexpr unsigned kNormWarps = 8;
-/// Eight blocks for each multiprocessor of an H100; a block takes further rows by turns and keeps its
-/// vectors.
-constexpr unsigned kNormBlocks = 1056;
+/// Four blocks for each multiprocessor of an H100, which is what their registers admit; a block takes further
+/// rows by turns and keeps its vectors.
+constexpr unsigned kNormBlocks = 528;
 /// A lane holds this many numbers at most: rows up to 2048 wide.
 constexpr int kHeldValues = 64;
 
