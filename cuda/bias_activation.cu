@@ -18,8 +18,7 @@ constexpr unsigned kWarpsPerBlock = 8;
 /// What the multiprocessors of an H100 hold at once; further rows are taken by turns, the bias kept.
 constexpr int64_t kBlocks = 1056;
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 /// A warp takes 32 packs of columns (blockIdx.x) of every gridDim.y * 8th row.
 template <class T>
@@ -71,8 +70,7 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock)
   }
 }
 
-// ---- launcher
-// -----------------------------------------------------------------------------------------------
+// ---- launcher ---------------------------------------------------------------------------------------------
 
 template <class T>
 dim3 grid_for(Rows<T> out) {

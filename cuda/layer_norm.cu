@@ -18,8 +18,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 /// (s - mean) * scale * weight + shift, number by number.
 template <class T>
@@ -100,8 +99,7 @@ __global__ void __launch_bounds__(kWarp* kNormWarps) layer_norm_again(NormRows<T
   }
 }
 
-// ---- launcher
-// -----------------------------------------------------------------------------------------------
+// ---- launcher ---------------------------------------------------------------------------------------------
 
 template <class T, int kValues>
 void launch_held(Cuda place, const NormRows<T>& n) {

@@ -16,8 +16,7 @@ constexpr unsigned kNormBlocks = 528;
 /// A lane holds this many numbers at most: rows up to 2048 wide.
 constexpr int kHeldValues = 64;
 
-// ---- host side
-// ----------------------------------------------------------------------------------------------
+// ---- host side --------------------------------------------------------------------------------------------
 
 inline dim3 norm_blocks(int64_t rows) {
   const int64_t blocks = ceil_div(rows, kNormWarps);
@@ -38,8 +37,7 @@ inline int64_t held_values(const NormRows<T>& n) {
   return ceil_div(n.x.width, kWarp * kPack<T>) * kPack<T>;
 }
 
-// ---- vectors of the width in shared memory
-// --------------------------------------------------------------------
+// ---- vectors of the width in shared memory ----------------------------------------------------------------
 
 /// A vector as floats in the order that lanes ask for. Packs of eight are kept as two runs of four, half of
 /// the banks apart: 16 bytes a lane then meet every bank once, in staging as in reading.
@@ -79,8 +77,7 @@ struct StagedVector {
   }
 };
 
-// ---- rows
-// -------------------------------------------------------------------------------------------------------
+// ---- rows -------------------------------------------------------------------------------------------------
 
 /// The first row of this thread's warp, and the step to its next.
 __device__ inline int64_t first_norm_row() { return int64_t{blockIdx.x} * kNormWarps + threadIdx.x / kWarp; }

@@ -17,8 +17,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 /// s * scale * weight, number by number.
 template <class T>
@@ -82,8 +81,7 @@ __global__ void __launch_bounds__(kWarp* kNormWarps) rms_norm_again(NormRows<T> 
   }
 }
 
-// ---- launcher
-// -----------------------------------------------------------------------------------------------
+// ---- launcher ---------------------------------------------------------------------------------------------
 
 template <class T, int kValues>
 void launch_held(Cuda place, const NormRows<T>& n) {
