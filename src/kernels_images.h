@@ -34,6 +34,8 @@ void resize_vertical(Cuda, Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis
 /// channel's mean, over its std, each step rounded to float, as transformers' Pillow processors compute it.
 void normalize_pixels(Cpu, const uint8_t* pixels, int64_t count, const float mean[3], const float std[3],
                       double rescale, float* planes);
+/// What normalize_pixels makes of each byte: table is [3, 256].
+void normalize_table(const float mean[3], const float std[3], double rescale, float* table);
 
 /// Patches of pictures, each a row of out in the order of a convolution's weights: channel, row, column.
 /// Pictures are crop_height x crop_width from (top, left) on; rows and columns beyond whole patches are left
@@ -66,7 +68,11 @@ struct LpipsLayer {
   const T* y = nullptr;
   const float* weight = nullptr;  ///< [channels]
   int64_t items = 0, places = 0, channels = 0;
+  /// [items, lpips_parts(places)], to share an item among blocks of a device; null: one block an item.
+  float* workspace = nullptr;
 };
+/// Depends on one picture alone, so that the order of a sum does.
+constexpr int64_t lpips_parts(int64_t places) { return places < 256 * 1024 ? ceil_div(places, 256) : 1024; }
 template <class T>
 void lpips_distance(Cpu, const LpipsLayer<T>& layer, float* out);
 template <class T>
