@@ -19,6 +19,7 @@ namespace simt {
 
 Machine machine;
 Thread* current = nullptr;
+bool watching = false;
 
 namespace {
 
@@ -153,7 +154,9 @@ void thread_main() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, &host_stack.bottom, &host_stack.size);
 #endif
+  watching = true;
   block_body(block_argument);
+  watching = false;
   Thread& self = *current;
   if (machine.at_barrier > 0)
     find("divergence", machine.barrier,
@@ -220,6 +223,7 @@ void run_block(void (*body)(const void*), const void* argument) {
   for (unsigned k = 0; k < machine.threads; ++k) prepare(threads[k], k);
   Thread* first = next_ready(options.seed == 1 ? machine.threads : kMaxThreads - 1);
   change(host, *first, false);
+  watching = false;
   current = nullptr;
 }
 
@@ -237,6 +241,7 @@ void make_ready(Thread& thread) {
 }
 
 void yield_sometimes() {
+  const Inside inside;
   if (machine.random() & 1) leave_to(*current, false);
 }
 
@@ -247,6 +252,7 @@ void abandon() {
 }
 
 void sync_block(Site where) {
+  const Inside inside;
   if (machine.live < machine.threads)
     find("divergence", where,
          name_of(*current) + " waits at a __syncthreads after another thread has returned");

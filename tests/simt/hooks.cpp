@@ -24,13 +24,14 @@ void pieces(const void* address, std::size_t size, Access kind, const void* site
 
 }  // namespace
 
-#define SIMT_HOOK(name, size, kind)                                                                          \
-  void name(void* address) {                                                                                 \
-    if (simt::current) simt::access(address, size, Access::kind, {nullptr, 0, __builtin_return_address(0)}); \
+#define SIMT_HOOK(name, size, kind)                                                         \
+  void name(void* address) {                                                                \
+    if (simt::watching)                                                                     \
+      simt::access(address, size, Access::kind, {nullptr, 0, __builtin_return_address(0)}); \
   }
-#define SIMT_PIECES(name, size, kind)                                                    \
-  void name(void* address) {                                                             \
-    if (simt::current) pieces(address, size, Access::kind, __builtin_return_address(0)); \
+#define SIMT_PIECES(name, size, kind)                                                     \
+  void name(void* address) {                                                              \
+    if (simt::watching) pieces(address, size, Access::kind, __builtin_return_address(0)); \
   }
 #define SIMT_HOOKS(size)                               \
   SIMT_HOOK(__tsan_read##size, size, Read)             \
@@ -48,14 +49,18 @@ SIMT_HOOKS(8)
 SIMT_HOOKS(16)
 
 void __tsan_read_range(void* address, std::size_t size) {
-  if (simt::current) pieces(address, size, Access::Read, __builtin_return_address(0));
+  if (simt::watching) pieces(address, size, Access::Read, __builtin_return_address(0));
 }
 void __tsan_write_range(void* address, std::size_t size) {
-  if (simt::current) pieces(address, size, Access::Write, __builtin_return_address(0));
+  if (simt::watching) pieces(address, size, Access::Write, __builtin_return_address(0));
 }
 void __tsan_init() {}
 void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
+// Of the launcher's shared pointers, on the host.
+int __tsan_atomic32_fetch_add(volatile int* address, int by, int) {
+  return __atomic_fetch_add(address, by, __ATOMIC_ACQ_REL);
+}
 }

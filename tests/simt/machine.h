@@ -94,6 +94,17 @@ extern Machine machine;
 /// The running CUDA thread; null in host code.
 extern Thread* current;
 
+/// Whether accesses are judged: while kernel code runs, not while the emulator does. Templates of the
+/// standard library may be shared by both.
+extern bool watching;
+struct Inside {
+  bool before = watching;
+  Inside() { watching = false; }
+  ~Inside() { watching = before; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+};
+
 // ---- fiber.cpp
 // ------------------------------------------------------------------------------------------------
 
@@ -123,7 +134,6 @@ struct Meeting {
 /// Waits for the lanes of the mask; the last to come calls `compute`, which fills every lane's slot.
 void meet(Kind kind, uint32_t mask, Site where, void* slot, void (*compute)(Meeting&));
 void forget_meetings();
-std::string open_meetings();
 
 // ---- watch.cpp
 // ------------------------------------------------------------------------------------------------

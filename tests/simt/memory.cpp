@@ -107,6 +107,7 @@ unsigned char* dynamic_memory() {
 }
 
 void* shared_array(const char* file, int line, std::size_t bytes) {
+  const Inside inside;
   for (const Arena::Array& array : arena().arrays)
     if (array.line == line && array.file == file) return reinterpret_cast<void*>(array.region.begin);
   std::size_t fixed = bytes;

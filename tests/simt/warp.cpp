@@ -73,6 +73,7 @@ void forget_meetings() {
 }
 
 void meet(Kind kind, uint32_t mask, Site where, void* slot, void (*compute)(Meeting&)) {
+  const Inside inside;
   check_mask(kind, mask, where);
   std::list<Meeting>& open = meetings[current->warp()];
   auto meeting = std::find_if(open.begin(), open.end(), [&](const Meeting& other) {
@@ -80,11 +81,6 @@ void meet(Kind kind, uint32_t mask, Site where, void* slot, void (*compute)(Meet
            !(other.arrived >> current->lane() & 1);
   });
   if (meeting == open.end()) {
-    for (const Meeting& other : open)
-      if ((other.mask & mask) != 0 && (other.arrived & mask) != 0)
-        find_fatal("divergence", where,
-                   name_of(*current) + " is in a " + text_of(kind) + " here, others of its warp in the " +
-                       text_of(other.kind) + " at " + place_of(other.where));
     meeting = open.insert(open.end(), Meeting{kind, mask, 0, where, {}});
   }
   meeting->arrived |= 1u << current->lane();

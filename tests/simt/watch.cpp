@@ -155,6 +155,7 @@ void access_as(Thread& thread, const void* pointer, std::size_t size, Access kin
 }
 
 void access(const void* address, std::size_t size, Access kind, Site where) {
+  const Inside inside;
   access_as(*current, address, size, kind, where);
 }
 
@@ -230,6 +231,7 @@ void finish(const AsyncCopy& copy) {
 }  // namespace
 
 void issue_copy(void* shared, const void* global, int bytes, Site where) {
+  const Inside inside;
   if (bytes < 0 || bytes > 16)
     find_fatal("out of bounds", where, "cp.async of " + std::to_string(bytes) + " bytes");
   if (!in_arena(reinterpret_cast<uintptr_t>(shared)))
@@ -254,11 +256,13 @@ void issue_copy(void* shared, const void* global, int bytes, Site where) {
 }
 
 void commit_copies() {
+  const Inside inside;
   current->groups.push_back(std::move(current->open_copies));
   current->open_copies.clear();
 }
 
 void wait_copies(std::size_t pending, Site) {
+  const Inside inside;
   while (current->groups.size() > pending) {
     for (const AsyncCopy& copy : current->groups.front()) finish(copy);
     current->groups.pop_front();
