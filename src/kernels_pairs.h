@@ -16,6 +16,8 @@ namespace unisim {
 /// in double.
 void squared_lengths(Cpu, Rows<const float> x, double* squares);
 void squared_lengths(Cpu, Rows<const double> x, double* squares);
+void squared_lengths(Cuda, Rows<const float> x, double* squares);
+void squared_lengths(Cuda, Rows<const double> x, double* squares);
 
 /// The definition that decides: x.y / sqrt(x.x * y.y), clamped to [-1, 1]; 0 if either row is zero. Identical
 /// rows give exactly 1, since the root of a rounded square is the number itself. Squares are those of
@@ -64,19 +66,28 @@ double filter_guard(int64_t width);
 /// j); room for kPanelRows squared. Lets too much through by the caller's guard, never too little.
 int64_t filter_pairs(Cpu, Panels x, int64_t p, int64_t q, float above, PanelPair* found);
 
-// ---- pair filter on Cuda --------------------------------------------------------------------------------
+// ---- pair filter by tensor cores ------------------------------------------------------------------------
 
-/// Row i to bytes: out[i, k] = round(x[i, k] / scale[i]), scale[i] = max |x[i, k]| / 127, ties to even; a
-/// zero row has scale 0. residual[i] = |x[i] - scale[i] out[i]|, so that |x_i.x_j - scale_i scale_j q_i.q_j|
-/// <= residual_i |x_j| + scale_i |q_i| residual_j.
+/// out[i] = x[i] / sqrt(squares[i]) in double, rounded to float and then to U; a row whose square is zero
+/// stays zero. T is float or double, U float, bf16 or f16.
+template <class T, class U>
+void unit_rows(Cpu, Rows<const T> x, const double* squares, Rows<U> out);
+template <class T, class U>
+void unit_rows(Cuda, Rows<const T> x, const double* squares, Rows<U> out);
+
+/// Row i to bytes: out[i, k] = round(x[i, k] / scale[i]), scale[i] = max |x[i, k]| / 127, ties to even; where
+/// that is zero, zeros. residual[i] is |x[i] - scale[i] out[i]| rounded up, so that |x_i.x_j - scale_i
+/// scale_j q_i.q_j| <= residual_i |x_j| + scale_i |q_i| residual_j. Rows must be finite.
 template <class T>
 void quantize_rows(Cpu, Rows<const T> x, Rows<int8_t> out, float* scale, float* residual);
 template <class T>
 void quantize_rows(Cuda, Rows<const T> x, Rows<int8_t> out, float* scale, float* residual);
 
 /// i < j.
-struct RowPair {
+struct alignas(8) RowPair {
   int32_t i = 0, j = 0;
+
+  bool operator==(const RowPair&) const = default;
 };
 
 /// Where found pairs go, in any order: *count counts all, also those beyond `capacity`, which are not stored.
@@ -87,19 +98,28 @@ struct PairList {
   unsigned long long* count = nullptr;  ///< zeroed by the caller
 };
 
-/// The pairs i < j with first <= i < last whose product is above `above`. Rows of unit length, f16 or bf16;
-/// lets rounding through, by the caller's guard, never too little.
+/// The pairs i < j with first <= i < last whose product is above `above`.
 struct PairBand {
   int64_t first = 0, last = 0;
   float above = 0;
 };
+
+/// How far the product that pair_filter takes of two unit_rows of T may lie from their cosine in double, at
+/// most. T is bf16 or f16.
+template <class T>
+double pair_filter_guard(int64_t width);
+
+/// Rows of length one or zero, f16 or bf16; at most 2^31 - 1 of them. Lets rounding through, by the caller's
+/// guard, never too little.
 template <class T>
 void pair_filter(Cpu, Rows<const T> x, PairBand band, PairList list);
 template <class T>
 void pair_filter(Cuda, Rows<const T> x, PairBand band, PairList list);
 
-/// The same of quantized rows of unit length: pairs with scale_i scale_j q_i.q_j + residual_i + residual_j (1
-/// + residual_i) > above, the upper bound of their product.
+/// The same of rows of unit length, quantized: pairs whose product's upper bound scale_i scale_j q_i.q_j +
+/// (residual_i + residual_j (1 + residual_i)) is above `above`. The bound is computed in float, every
+/// operation rounded by itself, so that it may lie 2^-20 below: the caller lowers `above` by that. Width at
+/// most 2^17, where q_i.q_j fits an int32.
 struct QuantizedRows {
   Rows<const int8_t> q;
   const float* scale = nullptr;
