@@ -1,5 +1,6 @@
 #pragma once
 
+#include "float_pack.cuh"
 #include "kernels.h"
 #include "pack.cuh"
 #include "warp.cuh"
@@ -144,19 +145,6 @@ __device__ inline Pack<T> summed_pack(const NormRows<T>& n, int64_t i, int64_t k
     for (int j = 0; j < kPack<T>; ++j) s.v[j] += more.v[j];
   }
   return s;
-}
-
-/// As many floats as a pack of T has numbers.
-template <class T>
-__device__ inline Pack<T> load_floats(const float* from, int64_t left, bool whole) {
-  Pack<T> pack;
-#pragma unroll
-  for (int q = 0; q < kPack<T> / 4; ++q) {
-    const Pack<float> quad = load_pack(from + 4 * q, left - 4 * q, whole);
-#pragma unroll
-    for (int j = 0; j < 4; ++j) pack.v[4 * q + j] = quad.v[j];
-  }
-  return pack;
 }
 
 }  // namespace unisim
