@@ -1,6 +1,7 @@
 """PTX text to kernels: parameters, registers, variables and instructions, each with its line."""
 
 import re
+from collections import ChainMap
 from dataclasses import dataclass, field
 
 BITS = {
@@ -89,13 +90,23 @@ class Variable:
 
 @dataclass
 class Kernel:
+    """An entry; its body is read when it is first asked for."""
+
     name: str
     params: list
+    body: str = ""
+    line: int = 0  # where the body begins
     registers: dict = field(default_factory=dict)  # name to type
     variables: list = field(default_factory=list)
     code: list = field(default_factory=list)
     labels: dict = field(default_factory=dict)  # name to place in code
     tables: dict = field(default_factory=dict)  # of brx.idx: name to labels
+
+    def read(self):
+        if self.body:
+            body, self.body = self.body, ""
+            read_body(self, body, self.line)
+        return self
 
 
 @dataclass
@@ -131,9 +142,8 @@ def parse(text):
             body = text.index("{", close)
             end = closing(text, body, "{}")
             params = [variable(p.strip(), line) for p in text[entry.end() : close].split(",") if p.strip()]
-            kernel = Kernel(entry[1], params)
-            read_body(kernel, text[body + 1 : end], text.count("\n", 0, body) + 1)
-            program.kernels[kernel.name] = kernel
+            line = text.count("\n", 0, body) + 1
+            program.kernels[entry[1]] = Kernel(entry[1], params, text[body + 1 : end], line)
             at = end + 1
         elif re.compile(r"(\.\w+\s+)*\.func\b").match(text, at):
             at = after_function(text, at)
@@ -203,13 +213,15 @@ def statements(text, line):
 
 
 def read_body(kernel, text, first_line):
-    scopes = [{}]  # declared name to the register's own
-    label = None
+    scopes = [{}]  # declared name to the register's own, the innermost first
+    names, known, label = ChainMap(*scopes), {}, None
     for line, statement in statements(text, first_line):
         if statement == "{":
-            scopes.append({})
+            scopes.insert(0, {})
+            names, known = ChainMap(*scopes), {}
         elif statement == "}":
-            scopes.pop()
+            scopes.pop(0)
+            names, known = ChainMap(*scopes), {}
         elif statement.endswith(":") and LABEL.fullmatch(statement):
             label = statement[:-1].strip()
             kernel.labels[label] = len(kernel.code)
@@ -223,8 +235,7 @@ def read_body(kernel, text, first_line):
         elif statement.startswith("."):
             kernel.variables.append(variable(statement, line))
         else:
-            names = {name: own for scope in scopes for name, own in scope.items()}
-            kernel.code.append(instruction(statement, line, names))
+            kernel.code.append(instruction(statement, line, names, known))
 
 
 def declare(kernel, statement, scopes):
@@ -233,11 +244,12 @@ def declare(kernel, statement, scopes):
         many = re.fullmatch(r"\s*([%\w$]+)<(\d+)>\s*", name)
         for one in [f"{many[1]}{k}" for k in range(int(many[2]))] if many else [name.strip()]:
             own = one if len(scopes) == 1 else f"{one}#{len(kernel.registers)}"
-            scopes[-1][one] = own
+            scopes[0][one] = own
             kernel.registers[own] = kind
 
 
-def instruction(statement, line, names):
+def instruction(statement, line, names, known):
+    """`known` keeps what words stand for as long as no scope begins or ends."""
     guard = None
     if statement.startswith("@"):
         word, statement = statement[1:].split(None, 1)
@@ -246,12 +258,19 @@ def instruction(statement, line, names):
     name, *modifiers = head.split(".")
     types = tuple(word for word in modifiers if word in BITS)
     flags = tuple(word for word in modifiers if word not in BITS)
-    operands = tuple(operand(word, names) for word in split(rest))
+    operands = []
+    for word in split(rest):
+        if word not in known:
+            known[word] = operand(word, names)
+        operands.append(known[word])
+    operands = tuple(operands)
     return Instruction(line, name, types, flags, operands, guard)
 
 
 def split(text):
     """At the commas outside brackets."""
+    if not any(c in text for c in "[{("):
+        return [word.strip() for word in text.split(",")] if text.strip() else []
     out, depth, word = [], 0, ""
     for c in text:
         depth += (c in "[{(") - (c in ")}]")

@@ -111,13 +111,13 @@ class Module:
         found = found or [own for short, own in self.names.items() if re.match(re.escape(name) + r"(?!\w)", short)]
         if len(found) != 1:
             raise PtxError(f"{self.source}: {len(found)} kernels are called {name}; there are {sorted(self.names)}")
-        return self.program.kernels[found[0]]
+        return self.program.kernels[found[0]].read()
 
     def edited(self, pattern, replacement, count=0):
         """With a fault: the regular expression replaced everywhere, or `count` times. It must be there."""
         text, changes = re.subn(pattern, replacement, self.text, count=count)
         if not changes or text == self.text:
-            raise PtxError(f"{self.source}: nothing to replace for {pattern}")
+            raise LookupError(f"{self.source}: nothing to replace for {pattern}")
         return Module(text, self.source)
 
     def launch(self, memory, name, grid, block, shared_bytes, args):

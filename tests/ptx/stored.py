@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .numbers16 import bf16_bits, bf16_values, f16_bits, f16_values
+from .parse import PtxError
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,11 @@ def padded(array, stride, fill=0):
 def wrong(out, want, tolerance):
     """Whether anything differs by more than the tolerance or is no number."""
     return not (np.abs(out - want) <= tolerance).all()
+
+
+def refused(run):
+    """Whether run() says so, or the runner refuses what it meets there."""
+    try:
+        return run()
+    except PtxError:
+        return True
