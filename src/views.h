@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace unisim {
 
@@ -13,6 +14,9 @@ struct Rows {
   int64_t stride = 0;
 
   constexpr T* row(int64_t i) const { return data + i * stride; }
+  constexpr operator Rows<const T>() const requires(!std::is_const_v<T>) {
+    return {data, rows, width, stride};
+  }
 };
 
 constexpr int64_t ceil_div(int64_t n, int64_t per) { return (n + per - 1) / per; }

@@ -10,10 +10,7 @@
 #include "wants.h"
 
 namespace unisim {
-namespace {
 
-/// The row of a sequence that stands for it. Of several equal ids the first counts; without an end token the
-/// first row is taken.
 int64_t pooled_row(const TextConfig& config, const int64_t* ids, int64_t length) {
   switch (config.pool) {
     case TextPool::EndToken: {
@@ -29,8 +26,6 @@ int64_t pooled_row(const TextConfig& config, const int64_t* ids, int64_t length)
   }
   return 0;
 }
-
-}  // namespace
 
 TextTower TextTower::load(const ModelConfig& model, const Weights& weights) {
   require(model.text.has_value(), "[TextTower] the model has no text tower");

@@ -23,6 +23,10 @@ struct TextWeights {
   Linear projection;  ///< [projection, width]
 };
 
+/// The row of a sequence that stands for it. Of several equal ids the first counts; without an end token the
+/// first row is taken.
+int64_t pooled_row(const TextConfig& config, const int64_t* ids, int64_t length);
+
 /// The text tower: token and position embeddings, blocks (causal for CLIP), the final norm, one row of the
 /// sequence as TextPool says, the projection. Items are computed one by one on the CPU, as in VisionTower.
 class TextTower {
@@ -30,6 +34,7 @@ class TextTower {
   static TextTower load(const ModelConfig& model, const Weights& weights);
 
   const TextConfig& config() const { return config_; }
+  const TextWeights& weights() const { return weights_; }
   int64_t dim() const { return config_.projection > 0 ? config_.projection : config_.blocks.width; }
 
   /// [n, dim] float32, not normalised, of ids [n, length] int64, length to the model's context: transformers'

@@ -44,6 +44,10 @@ class VisionTower {
   static VisionTower load(const ModelConfig& model, const Weights& weights);
 
   const VisionConfig& config() const { return config_; }
+  const VisionWeights& weights() const { return weights_; }
+  /// The usual size of a picture, which positions are at hand for.
+  int64_t image_height() const { return image_height_; }
+  int64_t image_width() const { return image_width_; }
   /// Width of a row of embed().
   int64_t dim() const { return config_.projection > 0 ? config_.projection : config_.blocks.width; }
 
