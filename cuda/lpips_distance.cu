@@ -12,8 +12,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 constexpr unsigned kThreads = 256;
 constexpr float kEpsilon = 1e-10f;
@@ -116,8 +115,7 @@ unsigned lanes_for(int64_t channels) {
 
 }  // namespace
 
-// ---- launcher
-// -----------------------------------------------------------------------------------------------
+// ---- launcher ---------------------------------------------------------------------------------------------
 
 template <class T>
 void lpips_distance(Cuda place, const LpipsLayer<T>& layer, float* out) {

@@ -10,8 +10,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 constexpr unsigned kGroupThreads = 256;
 constexpr unsigned kPatchThreads = 64;
@@ -162,8 +161,7 @@ __global__ void __launch_bounds__(kPatchThreads)
 
 }  // namespace
 
-// ---- launchers
-// ----------------------------------------------------------------------------------------------
+// ---- launchers --------------------------------------------------------------------------------------------
 
 template <class T>
 void patchify(Cuda place, const uint8_t* pixels, const Patches& p, const float* table, Rows<T> out) {

@@ -11,8 +11,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 constexpr unsigned kWarps = 8;
 
@@ -37,7 +36,8 @@ __global__ void __launch_bounds__(kWarp* kWarps) copy_rows(Pooling<T> p, const i
 template <class T>
 __global__ void __launch_bounds__(kWarp* kWarps) mean_rows(Pooling<T> p, int64_t first, bool aligned) {
   constexpr int kColumns = kWarp * kPack<T>;
-  SHARED_ARRAY(float, part, kWarps* kColumns);
+  constexpr unsigned kSums = kWarps * kColumns;
+  SHARED_ARRAY(float, part, kSums);
   const int64_t tiles = ceil_div(p.width, kColumns);
   const int64_t item = blockIdx.x / tiles, begin = blockIdx.x % tiles * kColumns;
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -75,8 +75,7 @@ bool aligned_tokens(const Pooling<T>& p) {
 
 }  // namespace
 
-// ---- launchers
-// ----------------------------------------------------------------------------------------------
+// ---- launchers --------------------------------------------------------------------------------------------
 
 template <class T>
 void pool_row(Cuda place, const Pooling<T>& p, const int64_t* index) {

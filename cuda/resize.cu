@@ -1,18 +1,17 @@
 // resize: both of Pillow's passes over bytes, in its fixed point, so that the pixels are its own.
 //
 // The trap: outputs want runs of bytes that begin at any address, and nothing outside a row may be read.
-// Aligned words that lie inside the row are loaded and shifted together; at its ends bytes are loaded one by
-// one.
+// Aligned words that lie inside the row are loaded and shifted together; at its ends bytes are loaded singly.
 
 #include "check.h"
 #include "kernels.h"
+#include "pack.cuh"
 #include "warp.cuh"
 
 namespace unisim {
 namespace {
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 constexpr unsigned kRowsPerBlock = 8;  // one warp a row: neighbours share weights or inputs in the cache
 constexpr int32_t kHalf = 1 << (resize_bits - 1);
@@ -53,8 +52,13 @@ __device__ inline void load_words(const uint8_t* from, Bytes row, uint32_t (&out
   }
 }
 
+/// Four weights from one whose number is a multiple of four.
+__device__ inline int4 load_weights(const int32_t* from, bool aligned) {
+  return aligned ? load_as<int4>(from) : make_int4(from[0], from[1], from[2], from[3]);
+}
+
 /// One pixel of the horizontal pass, R in the lowest byte.
-__device__ inline uint32_t pixel_of(Bytes row, ResizeAxis axis, int64_t x) {
+__device__ inline uint32_t pixel_of(Bytes row, ResizeAxis axis, int64_t x, bool aligned_weights) {
   const uint8_t* from = row.begin + 3 * int64_t{axis.first[x]};
   const int32_t* weights = axis.weights + x * axis.taps;
   const int32_t count = axis.count[x];
@@ -63,8 +67,10 @@ __device__ inline uint32_t pixel_of(Bytes row, ResizeAxis axis, int64_t x) {
   for (; t + 4 <= count; t += 4, from += 12) {
     uint32_t word[3];
     load_words(from, row, word);
+    const int4 four = load_weights(weights + t, aligned_weights);
+    const int32_t weight[4] = {four.x, four.y, four.z, four.w};
 #pragma unroll
-    for (int k = 0; k < 12; ++k) sum[k % 3] += weights[t + k / 3] * byte_at(word[k / 4], k % 4);
+    for (int k = 0; k < 12; ++k) sum[k % 3] += weight[k / 3] * byte_at(word[k / 4], k % 4);
   }
   for (; t < count; ++t, from += 3)
     for (int c = 0; c < 3; ++c) sum[c] += weights[t] * from[c];
@@ -74,12 +80,14 @@ __device__ inline uint32_t pixel_of(Bytes row, ResizeAxis axis, int64_t x) {
 /// A lane takes one pixel. Four lanes join theirs to three words where `words` says that rows are aligned to
 /// them.
 __global__ void __launch_bounds__(kWarp* kRowsPerBlock)
-    pass_horizontally(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis, bool words) {
+    pass_horizontally(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis, bool words,
+                      bool aligned_weights) {
   const int64_t pixels = out.width / 3, tiles = ceil_div(pixels, kWarp);
   const int64_t y = blockIdx.x / tiles * kRowsPerBlock + threadIdx.x / kWarp;
   if (y >= out.rows) return;
   const int64_t x = blockIdx.x % tiles * kWarp + threadIdx.x % kWarp;
-  const uint32_t pixel = x < pixels ? pixel_of({in.row(y), in.row(y) + in.width}, axis, x) : 0;
+  const uint32_t pixel =
+      x < pixels ? pixel_of({in.row(y), in.row(y) + in.width}, axis, x, aligned_weights) : 0;
   const uint32_t next = __shfl_down_sync(kAllLanes, pixel, 1);
   const int lane = static_cast<int>(threadIdx.x % 4);
   uint8_t* to = out.row(y) + 3 * x;
@@ -148,14 +156,13 @@ bool rows_at_multiples_of(uintptr_t bytes, Rows<T> x) {
 
 }  // namespace
 
-// ---- launchers
-// ----------------------------------------------------------------------------------------------
+// ---- launchers --------------------------------------------------------------------------------------------
 
 void resize_horizontal(Cuda place, Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis) {
   const int64_t blocks = ceil_div(out.width / 3, kWarp) * ceil_div(out.rows, kRowsPerBlock);
   if (blocks == 0) return;
   launch(pass_horizontally, dim3(static_cast<unsigned>(blocks)), dim3(kWarp * kRowsPerBlock), 0, place.stream,
-         in, out, axis, rows_at_multiples_of(4, out));
+         in, out, axis, rows_at_multiples_of(4, out), aligned_data(axis.weights));
   check_cuda(cudaGetLastError(), "resize_horizontal");
 }
 

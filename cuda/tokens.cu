@@ -12,8 +12,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// --------------------------------------------------------------------------------------------
+// ---- device code ------------------------------------------------------------------------------------------
 
 constexpr unsigned kWarpsPerBlock = 8;
 
@@ -71,8 +70,7 @@ bool aligned_at(int64_t width, const Pointer*... data) {
 
 }  // namespace
 
-// ---- launchers
-// ----------------------------------------------------------------------------------------------
+// ---- launchers --------------------------------------------------------------------------------------------
 
 template <class T>
 void assemble_image_tokens(Cuda place, const ImageTokens<T>& t) {

@@ -87,20 +87,22 @@ void check_planes(const Patches& p, int64_t channels, Layout planes_at, Layout o
   });
 }
 
-// items, height, width, top, left, crop height, crop width, patch height, patch width.
+// Items, height, width, top, left, crop height, crop width, patch height, patch width.
 constexpr Patches one_pixel{1, 1, 1, 0, 0, 1, 1, 1, 1};
 constexpr Patches whole_vectors{2, 16, 32, 0, 0, 16, 32, 8, 16};
-constexpr Patches odd{2, 20, 24, 3, 2, 15, 17, 7, 5};  // something is left over on every side
+// Something is left over on every side.
+constexpr Patches odd{2, 20, 24, 3, 2, 15, 17, 7, 5};
 constexpr Patches fourteen{1, 31, 45, 1, 2, 28, 42, 14, 14};
-constexpr Patches wide{1, 34, 300, 1, 3, 33, 297, 32, 32};    // nine patches across: more than a block stages
-constexpr Patches large{2, 100, 190, 2, 1, 97, 185, 96, 92};  // one patch is more than that
-constexpr Patches just_staged{1,  64,  123, 0,  0,
-                              64, 123, 64,  123};  // 64 lines of 384 bytes: exactly what is staged
+// Nine patches across, more than a block stages; one that fills what it stages, 64 lines of 384 bytes; one
+// too large.
+constexpr Patches wide{1, 34, 300, 1, 3, 33, 297, 32, 32};
+constexpr Patches just_staged{1, 64, 123, 0, 0, 64, 123, 64, 123};
+constexpr Patches large{2, 100, 190, 2, 1, 97, 185, 96, 92};
 
 }  // namespace
 
 TEMPLATE_TEST_CASE("bytes are looked up, cut and rounded once", "[patchify]", float, bf16, f16) {
-  const Patches p = GENERATE(one_pixel, whole_vectors, odd, fourteen, wide, large, just_staged);
+  const Patches p = GENERATE(one_pixel, whole_vectors, odd, fourteen, wide, just_staged, large);
   check_bytes<TestType>(p, {0, 0}, {0, 0});
 }
 

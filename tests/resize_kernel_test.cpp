@@ -52,14 +52,23 @@ struct Layout {
 };
 constexpr Layout layouts[] = {{0, 0}, {1, 0}, {3, 5}, {16, 16}, {4, 1}, {2, 2}};
 
-/// The axis in the memory of the place.
+/// The axis in the memory of the place, its weights `offset` numbers in.
 struct PlacedAxis {
   Buffer<int32_t> first, count, weights;
   int32_t taps;
+  int64_t offset;
 
-  explicit PlacedAxis(const RandomAxis& axis)
-      : first(axis.first), count(axis.count), weights(axis.weights), taps(axis.taps) {}
-  ResizeAxis axis() const { return {first.data(), count.data(), weights.data(), taps}; }
+  explicit PlacedAxis(const RandomAxis& axis, int64_t at = 0)
+      : first(axis.first),
+        count(axis.count),
+        weights(shifted(axis.weights, at)),
+        taps(axis.taps),
+        offset(at) {}
+  static std::vector<int32_t> shifted(std::vector<int32_t> values, int64_t by) {
+    values.insert(values.begin(), by, 0);
+    return values;
+  }
+  ResizeAxis axis() const { return {first.data(), count.data(), weights.data() + offset, taps}; }
 };
 
 /// What comes of `rows` rows of `width` bytes, where value(row, byte) is what each should be and `filler`
@@ -91,7 +100,7 @@ void check_horizontal(int64_t rows, int64_t in_pixels, int64_t out_pixels, int t
     return summed(axis, k / 3, [&](int64_t x) { return picture[y * in_width + 3 * x + k % 3]; });
   });
   each_round([&] {
-    const PlacedAxis placed(axis);
+    const PlacedAxis placed(axis, in_at.offset % 4);
     const Buffer<uint8_t> in(in_bytes);
     Buffer<uint8_t> out(std::vector<uint8_t>(expected.size(), 77));
     resize_horizontal(place(), {in.data() + in_at.offset, rows, in_width, in_width + in_at.gap},
