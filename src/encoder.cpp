@@ -3,6 +3,7 @@
 #include <ATen/ops/div.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <c10/core/DeviceGuard.h>
 #include <unisim/encoder.h>
 #include <unisim/error.h>
 
@@ -34,6 +35,16 @@ void apply_tag(const std::string& asked, ModelConfig& config) {
   if (config.layout != Layout::OpenClip || !asked.ends_with("/openai")) return;
   if (config.vision && !config.vision->timm_trunk) config.vision->blocks.activation = Activation::QuickGelu;
   if (config.text) config.text->blocks.activation = Activation::QuickGelu;
+}
+
+std::unique_ptr<FusedEncoder> fused_on(const Encoder::State& state) {
+  const VisionTower* vision = state.vision ? &*state.vision : nullptr;
+  const TextTower* text = state.text ? &*state.text : nullptr;
+  if constexpr (UNISIM_HAS_CUDA) {
+    const c10::DeviceGuard guard(state.options.device);
+    return fused_on_cuda(vision, text, state.options.dtype);
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -88,9 +99,40 @@ Tensor Encoder::State::room_for(int64_t pictures) const {
   return at::empty({pictures, 3, output_height(preprocess), output_width(preprocess)}, at::kFloat);
 }
 
-Tensor Encoder::State::embed(const Tensor& pixels, const EmbedOptions& asked) const {
-  const Tensor rows = vision->embed(pixels.to(options.device), asked.layer, asked.pool);
+Tensor Encoder::State::embed_pixels(const Tensor& pixels, const EmbedOptions& asked) const {
+  Tensor rows =
+      fused ? fused_pixels(pixels, asked) : vision->embed(pixels.to(options.device), asked.layer, asked.pool);
+  rows = rows.to(options.device);
   return asked.normalize ? unit_rows(rows) : rows;
+}
+
+/// Pictures of a size whose positions are not at hand are the tower's.
+Tensor Encoder::State::fused_pixels(const Tensor& pixels, const EmbedOptions& asked) const {
+  vision->check_pixels("embed_images", pixels);
+  if (!fused->serves(pixels.size(2), pixels.size(3)))
+    return vision->embed(pixels.cpu(), asked.layer, asked.pool);
+  const c10::DeviceGuard guard(options.device);
+  if (!asked.layer && !asked.pool) return fused->embed_pixels(pixels);
+  vision->check_pool(asked.pool);
+  const int64_t layers = vision->config().blocks.layers;
+  return vision->pooled_layer(fused->hidden_state(pixels, asked.layer.value_or(layers)), asked.pool);
+}
+
+Tensor Encoder::State::embed_ids(const Tensor& ids) const {
+  if (!fused) return text->embed(ids);
+  text->check_ids("embed_texts", ids);
+  const c10::DeviceGuard guard(options.device);
+  return fused->embed_tokens(ids).to(options.device);
+}
+
+Tensor Encoder::State::patches(const Tensor& pixels, std::optional<int64_t> layer) const {
+  if (!fused) return vision->patch_tokens(pixels.to(options.device), layer);
+  vision->check_pixels("patch_tokens", pixels);
+  if (!fused->serves(pixels.size(2), pixels.size(3)))
+    return vision->patch_tokens(pixels.cpu(), layer).to(options.device);
+  const c10::DeviceGuard guard(options.device);
+  const Tensor hidden = fused->hidden_state(pixels, layer.value_or(vision->config().blocks.layers));
+  return vision->patches_of_layer(hidden, !layer).to(options.device);
 }
 
 Tensor Encoder::State::no_rows(const EmbedOptions& asked) const {
@@ -107,17 +149,24 @@ Encoder Encoder::load(const std::string& path_or_name, const EncoderOptions& opt
   state->options = options;
   state->config = read_model_config(find_model(path_or_name));
   apply_tag(path_or_name, state->config);
+  const bool asked = options.executor == "fused" && options.device.is_cuda();
+  if (asked)
+    state->fused_refused = UNISIM_HAS_CUDA ? fused_refusal(state->config) : "built without CUDA kernels";
+  const bool fused = asked && state->fused_refused.empty();
   const Weights weights =
-      Weights::open(state->config.folder, state->config.weight_stems, options.device, options.dtype);
+      Weights::open(state->config.folder, state->config.weight_stems, fused ? Device("cpu") : options.device,
+                    fused ? DType::Float32 : options.dtype);
   if (state->config.vision) state->vision = VisionTower::load(state->config, weights);
   if (state->config.text) state->text = TextTower::load(state->config, weights);
+  if (fused) state->fused = fused_on(*state);
   return Encoder(std::move(state));
 }
 
 std::string Encoder::name() const { return state_->name; }
 std::filesystem::path Encoder::folder() const { return state_->config.folder; }
 std::string Encoder::family() const { return state_->config.family; }
-std::string Encoder::executor() const { return "aten"; }  // the one there is so far
+// On the CPU `fused` is tested and not yet faster: users get `aten`.
+std::string Encoder::executor() const { return state_->fused ? "fused" : "aten"; }
 Device Encoder::device() const { return state_->options.device; }
 DType Encoder::dtype() const { return state_->options.dtype; }
 int64_t Encoder::dim() const { return state_->vision ? state_->vision->dim() : state_->text->dim(); }
@@ -130,7 +179,8 @@ int64_t Encoder::layers() const {
 
 std::vector<std::pair<std::string, std::string>> Encoder::facts() const {
   auto facts = facts_of(state_->config);
-  facts.emplace_back("executor", executor());
+  const std::string& why = state_->fused_refused;
+  facts.emplace_back("executor", why.empty() ? executor() : executor() + " (" + why + ")");
   facts.emplace_back("device", device().str());
   facts.emplace_back("dtype", name_of(dtype()));
   return facts;

@@ -49,7 +49,7 @@ Tensor Encoder::embed_images(std::span<const Image> images, const EmbedOptions& 
       static_cast<int64_t>(images.size()), state_->batch("embed_images", options.batch_size),
       options.progress, [&](int64_t from, int64_t to) {
         const auto part = images.subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from));
-        return state_->embed(preprocess(part), options);
+        return state_->embed_pixels(preprocess(part), options);
       });
   return under_each_other(parts, state_->no_rows(options));
 }
@@ -58,9 +58,9 @@ Tensor Encoder::embed_pixels(const Tensor& pixels, const EmbedOptions& options) 
   state_->vision_for("embed_pixels", options.layer);
   check_pixels("embed_pixels", *state_, pixels);
   const at::NoGradGuard no_grad;
-  const auto parts =
-      in_batches(pixels.size(0), state_->batch("embed_pixels", options.batch_size), options.progress,
-                 [&](int64_t from, int64_t to) { return state_->embed(pixels.slice(0, from, to), options); });
+  const auto parts = in_batches(
+      pixels.size(0), state_->batch("embed_pixels", options.batch_size), options.progress,
+      [&](int64_t from, int64_t to) { return state_->embed_pixels(pixels.slice(0, from, to), options); });
   return under_each_other(parts, state_->no_rows(options));
 }
 
@@ -88,10 +88,10 @@ Tensor Encoder::embed_tokens(const Tensor& ids, const EmbedOptions& options) con
   require(at::isIntegralType(ids.scalar_type(), false), "[embed_tokens] ids are ", ids.dtype().name(),
           ", expected integers");
   const at::NoGradGuard no_grad;
-  const Tensor whole = ids.to(state_->options.device, at::kLong);
+  const Tensor whole = ids.to(state_->fused ? Device("cpu") : state_->options.device, at::kLong);
   const auto parts = in_batches(ids.size(0), state_->batch("embed_tokens", options.batch_size),
                                 options.progress, [&](int64_t from, int64_t to) {
-                                  const Tensor rows = tower.embed(whole.slice(0, from, to));
+                                  const Tensor rows = state_->embed_ids(whole.slice(0, from, to));
                                   return options.normalize ? unit_rows(rows) : rows;
                                 });
   return under_each_other(parts, at::empty({0, tower.dim()}, at::TensorOptions(device()).dtype(at::kFloat)));
@@ -107,9 +107,8 @@ Tensor Encoder::patch_tokens(const Tensor& pixels, std::optional<int64_t> layer)
   check_pixels("patch_tokens", *state_, pixels);
   const at::NoGradGuard no_grad;
   const auto parts =
-      in_batches(pixels.size(0), state_->batch("patch_tokens", 0), {}, [&](int64_t from, int64_t to) {
-        return tower.patch_tokens(pixels.slice(0, from, to).to(state_->options.device), layer);
-      });
+      in_batches(pixels.size(0), state_->batch("patch_tokens", 0), {},
+                 [&](int64_t from, int64_t to) { return state_->patches(pixels.slice(0, from, to), layer); });
   const VisionConfig& vision = tower.config();
   const int64_t patches = (pixels.size(2) / vision.patch_height) * (pixels.size(3) / vision.patch_width);
   return under_each_other(

@@ -133,7 +133,7 @@ FileRows Encoder::embed_files(std::span<const std::filesystem::path> files, cons
       ++good;
     }
     if (good < batch && i + 1 < total) continue;
-    if (good > 0) parts.push_back(state_->embed(pixels.slice(0, 0, good), options));
+    if (good > 0) parts.push_back(state_->embed_pixels(pixels.slice(0, 0, good), options));
     good = 0;
     if (options.progress) options.progress(i + 1, total);
   }

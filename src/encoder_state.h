@@ -8,6 +8,7 @@
 #include <string>
 
 #include "models/config.h"
+#include "models/fused_encoder.h"
 #include "models/text_input.h"
 #include "models/text_tower.h"
 #include "models/vision_tower.h"
@@ -18,8 +19,10 @@ struct Encoder::State {
   std::string name;
   ModelConfig config;
   EncoderOptions options;
-  std::optional<VisionTower> vision;
+  std::optional<VisionTower> vision;  ///< where `fused` is set: on the CPU in float32
   std::optional<TextTower> text;
+  std::unique_ptr<FusedEncoder> fused;  ///< the executor that embeds; null: the towers do
+  std::string fused_refused;            ///< why not, where it was asked for
 
   /// Throws std::invalid_argument where there is no such tower, or no such layer.
   const VisionTower& vision_for(const char* operation, const std::optional<int64_t>& layer = {}) const;
@@ -32,11 +35,17 @@ struct Encoder::State {
   /// [n, 3, height, width] float32 on the CPU, to be filled picture by picture.
   Tensor room_for(int64_t pictures) const;
   /// Rows of pixels as the options ask.
-  Tensor embed(const Tensor& pixels, const EmbedOptions& asked) const;
+  Tensor embed_pixels(const Tensor& pixels, const EmbedOptions& asked) const;
+  /// Rows of ids [n, length] int64, not normalised.
+  Tensor embed_ids(const Tensor& ids) const;
+  /// [n, patches, width], as Encoder::patch_tokens.
+  Tensor patches(const Tensor& pixels, std::optional<int64_t> layer) const;
   /// No rows, of the width that embed would give.
   Tensor no_rows(const EmbedOptions& asked) const;
 
  private:
+  Tensor fused_pixels(const Tensor& pixels, const EmbedOptions& asked) const;
+
   mutable std::mutex text_input_mutex_;
   mutable std::unique_ptr<const TextInput> text_input_;
 };

@@ -42,6 +42,9 @@ class TextTower {
   /// TextPool::EndToken finds no end token, the first row is taken, as transformers and open_clip do.
   Tensor embed(const Tensor& ids, const AfterEach& after_each = {}) const;
 
+  /// Throws std::invalid_argument for ids that the tower does not take.
+  void check_ids(std::string_view operation, const Tensor& ids) const;
+
   /// [n, length, width] float32 after the final norm (transformers' last_hidden_state).
   Tensor final_tokens(const Tensor& ids, const AfterEach& after_each = {}) const;
 
@@ -49,7 +52,6 @@ class TextTower {
   TextTower(TextConfig config, Device device, DType dtype)
       : config_(std::move(config)), device_(device), dtype_(dtype) {}
 
-  void check_ids(std::string_view operation, const Tensor& ids) const;
   Tensor tokens(const Tensor& ids) const;
   Tensor run(std::string_view operation, const Tensor& ids, const AfterEach& after_each,
              std::vector<int64_t> row, const std::function<Tensor(const Tensor& ids)>& rows) const;

@@ -141,15 +141,26 @@ Tensor VisionTower::embed(const Tensor& pixels, std::optional<int64_t> layer, st
                  return pooled(hidden(items, positions, config_.blocks.layers));
                });
   const int64_t k = checked_layer("embed_images", layer);
-  const bool mean = pool == Pool::Mean;
-  require(mean || config_.class_token,
-          "[embed_images] pool is \"cls\", but the model has no class token; \"mean\" is left");
+  check_pool(pool);
   return run("embed_images", pixels, after_each, {config_.blocks.width},
              [&](const Tensor& items, const Tensor& positions) {
-               const Tensor tokens = hidden(items, positions, k);
-               if (!mean) return run_norm(weights_.norm, tokens.select(1, 0));
-               return run_norm(weights_.norm, tokens.slice(1, prefix_tokens(config_))).mean(1);
+               return pooled_layer(hidden(items, positions, k), pool);
              });
+}
+
+void VisionTower::check_pool(std::optional<Pool> pool) const {
+  require(pool == Pool::Mean || config_.class_token,
+          "[embed_images] pool is \"cls\", but the model has no class token; \"mean\" is left");
+}
+
+Tensor VisionTower::pooled_layer(const Tensor& hidden, std::optional<Pool> pool) const {
+  if (pool == Pool::Mean) return run_norm(weights_.norm, hidden.slice(1, prefix_tokens(config_))).mean(1);
+  return run_norm(weights_.norm, hidden.select(1, 0));
+}
+
+Tensor VisionTower::patches_of_layer(const Tensor& hidden, bool normed) const {
+  const Tensor patches = hidden.slice(1, prefix_tokens(config_));
+  return normed ? run_norm(weights_.norm, patches) : patches;
 }
 
 Tensor VisionTower::hidden_state(const Tensor& pixels, int64_t k, const AfterEach& after_each) const {
@@ -166,8 +177,7 @@ Tensor VisionTower::patch_tokens(const Tensor& pixels, std::optional<int64_t> la
   const int64_t k = checked_layer("patch_tokens", layer);
   return run("patch_tokens", pixels, after_each, {patches_of(config_, pixels), config_.blocks.width},
              [&](const Tensor& items, const Tensor& positions) {
-               const Tensor patches = hidden(items, positions, k).slice(1, prefix_tokens(config_));
-               return layer ? patches : run_norm(weights_.norm, patches);
+               return patches_of_layer(hidden(items, positions, k), !layer);
              });
 }
 

@@ -71,6 +71,16 @@ class VisionTower {
   Tensor patch_tokens(const Tensor& pixels, std::optional<int64_t> layer = {},
                       const AfterEach& after_each = {}) const;
 
+  /// Throws std::invalid_argument for pixels that the tower does not take.
+  void check_pixels(std::string_view operation, const Tensor& pixels) const;
+  /// The same for the class token of a model that has none.
+  void check_pool(std::optional<Pool> pool) const;
+  /// [n, width]: hidden states [n, tokens, width] through the last norm, then the class token or the mean of
+  /// the patches.
+  Tensor pooled_layer(const Tensor& hidden, std::optional<Pool> pool) const;
+  /// [n, patches, width]: hidden states without class and register tokens, through the last norm if asked.
+  Tensor patches_of_layer(const Tensor& hidden, bool normed) const;
+
   /// What is added to the tokens of a picture of this size, [tokens, width] float32; see position_rows.
   Tensor positions_for(int64_t height, int64_t width) const;
 
@@ -78,7 +88,6 @@ class VisionTower {
   VisionTower(VisionConfig config, Device device, DType dtype)
       : config_(std::move(config)), device_(device), compute_dtype_(dtype), dtype_(scalar_type(dtype)) {}
 
-  void check_pixels(std::string_view operation, const Tensor& pixels) const;
   int64_t checked_layer(std::string_view operation, std::optional<int64_t> layer) const;
   Tensor embeddings(const Tensor& pixels, const Tensor& positions) const;
   Tensor hidden(const Tensor& pixels, const Tensor& positions, int64_t k) const;
