@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include "place.h"
+
+/// Bytes between a place's memory and the host's, in the order of the place's work.
+namespace unisim {
+
+/// On Cuda the call may return before the copy is done: host memory that is pinned (place_stream.h) must not
+/// be touched until then; other memory has been read, or written, when it returns.
+inline void copy_in(Cpu, void* to, const void* host, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, host, bytes);
+}
+void copy_in(Cuda, void* to, const void* host, std::size_t bytes);
+inline void copy_out(Cpu, void* host, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(host, from, bytes);
+}
+void copy_out(Cuda, void* host, const void* from, std::size_t bytes);
+
+/// Waits for what is queued on the place.
+inline void synchronize(Cpu) {}
+void synchronize(Cuda);
+
+/// copy_out, waited for.
+template <class Place>
+void copy_to_host(Place place, void* to, const void* from, std::size_t bytes) {
+  copy_out(place, to, from, bytes);
+  synchronize(place);
+}
+
+/// Zeros.
+inline void fill_zero(Cpu, void* memory, std::size_t bytes) {
+  if (bytes > 0) std::memset(memory, 0, bytes);
+}
+void fill_zero(Cuda, void* memory, std::size_t bytes);
+
+}  // namespace unisim
