@@ -27,9 +27,8 @@ namespace {
 // ---- device code
 // --------------------------------------------------------------------------------------------
 
-constexpr int kWarps = 4;
-constexpr int kThreads = kWarps * static_cast<int>(kWarp);
-constexpr int kKeys = 64;
+constexpr unsigned kWarps = 4, kThreads = kWarps * kWarp;
+constexpr unsigned kKeys = 64;
 constexpr float kUnseen = -std::numeric_limits<float>::infinity();
 
 /// Two numbers to T, the low one in the lower half.
@@ -57,13 +56,13 @@ __device__ inline void multiply_add(float (&d)[4], const uint32_t (&a)[4], uint3
 
 /// What one warp knows of its 16 kParts queries. Lane (g = lane / 4, t = lane % 4) has, of part m, rows g
 /// (half 0) and g + 8 (half 1), and of each 8 columns those at 2 t and 2 t + 1.
-template <class T, int kWidth, int kParts>
+template <class T, unsigned kWidth, unsigned kParts>
 struct WarpRows {
-  static constexpr int kSteps = (kWidth + 15) / 16;  // along the head
-  static constexpr int kChunks = 2 * kSteps;         // of 16 bytes, to a row in shared memory
-  static constexpr int kColumns = kWidth / 8;        // eights of them
-  static constexpr int kScored = kParts > 1 || kWidth > 80 ? 32 : 64;  // keys at once
-  static constexpr int kRowBytes = 16 * kChunks, kTileBytes = kKeys * kRowBytes;
+  static constexpr unsigned kSteps = (kWidth + 15) / 16;  // along the head
+  static constexpr unsigned kChunks = 2 * kSteps;         // of 16 bytes, to a row in shared memory
+  static constexpr unsigned kColumns = kWidth / 8;        // eights of them
+  static constexpr unsigned kScored = kParts > 1 || kWidth > 80 ? 32 : 64;  // keys at once
+  static constexpr unsigned kRowBytes = 16 * kChunks, kTileBytes = kKeys * kRowBytes;
   static_assert(kWidth % 8 == 0 && kScored % 16 == 0);
 
   uint32_t q[kParts][kSteps][4];
@@ -71,19 +70,19 @@ struct WarpRows {
   float top[kParts][2];            // the largest score so far, times the exponent's scale
   float sum[kParts][2];            // over the lane's own columns
 
-  __device__ void begin(const unsigned char* tile, int first_row) {
-    const int lane = static_cast<int>(threadIdx.x % kWarp);
+  __device__ void begin(const unsigned char* tile, unsigned first_row) {
+    const unsigned lane = threadIdx.x % kWarp;
 #pragma unroll
-    for (int m = 0; m < kParts; ++m) {
+    for (unsigned m = 0; m < kParts; ++m) {
 #pragma unroll
-      for (int k = 0; k < kSteps; ++k)
+      for (unsigned k = 0; k < kSteps; ++k)
         ldmatrix_x4(q[m][k], tile + place_of<kChunks>(first_row + 16 * m + lane % 16, 2 * k + lane / 16));
 #pragma unroll
-      for (int n = 0; n < kColumns; ++n)
+      for (unsigned n = 0; n < kColumns; ++n)
 #pragma unroll
-        for (int e = 0; e < 4; ++e) out[m][n][e] = 0;
+        for (unsigned e = 0; e < 4; ++e) out[m][n][e] = 0;
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
+      for (unsigned half = 0; half < 2; ++half) {
         top[m][half] = kUnseen;
         sum[m][half] = 0;
       }
@@ -92,21 +91,21 @@ struct WarpRows {
 
   /// scores = q k^T for kScored keys, whose rows begin at place `keys` of shared memory.
   __device__ void score(float (&scores)[kParts][kScored / 8][4], const unsigned char* shared,
-                        int keys) const {
-    const int lane = static_cast<int>(threadIdx.x % kWarp);
-    const int own = keys + place_of<kChunks>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
+                        unsigned keys) const {
+    const unsigned lane = threadIdx.x % kWarp;
+    const unsigned own = keys + place_of<kChunks>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
 #pragma unroll
-    for (int n = 0; n < kScored / 8; n += 2) {
+    for (unsigned n = 0; n < kScored / 8; n += 2) {
 #pragma unroll
-      for (int m = 0; m < kParts; ++m)
+      for (unsigned m = 0; m < kParts; ++m)
 #pragma unroll
-        for (int e = 0; e < 4; ++e) scores[m][n][e] = scores[m][n + 1][e] = 0;
+        for (unsigned e = 0; e < 4; ++e) scores[m][n][e] = scores[m][n + 1][e] = 0;
 #pragma unroll
-      for (int k = 0; k < kSteps; ++k) {
+      for (unsigned k = 0; k < kSteps; ++k) {
         uint32_t b[4];
         ldmatrix_x4(b, shared + columns_on<kChunks>(own, 2 * k) + 8 * n * kRowBytes);
 #pragma unroll
-        for (int m = 0; m < kParts; ++m) {
+        for (unsigned m = 0; m < kParts; ++m) {
           multiply_add<T>(scores[m][n], q[m][k], b[0], b[1]);
           multiply_add<T>(scores[m][n + 1], q[m][k], b[2], b[3]);
         }
@@ -118,12 +117,12 @@ struct WarpRows {
   /// measure too.
   __device__ void weigh(float (&scores)[kParts][kScored / 8][4], float exponent_scale) {
 #pragma unroll
-    for (int m = 0; m < kParts; ++m)
+    for (unsigned m = 0; m < kParts; ++m)
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
+      for (unsigned half = 0; half < 2; ++half) {
         float largest = kUnseen;
 #pragma unroll
-        for (int n = 0; n < kScored / 8; ++n)
+        for (unsigned n = 0; n < kScored / 8; ++n)
           largest = fmaxf(largest, fmaxf(scores[m][n][2 * half], scores[m][n][2 * half + 1]));
         largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
         largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
@@ -133,40 +132,40 @@ struct WarpRows {
         top[m][half] = now;
         float more = 0;
 #pragma unroll
-        for (int n = 0; n < kScored / 8; ++n)
+        for (unsigned n = 0; n < kScored / 8; ++n)
 #pragma unroll
-          for (int e = 2 * half; e < 2 * half + 2; ++e) {
+          for (unsigned e = 2 * half; e < 2 * half + 2; ++e) {
             scores[m][n][e] = exp2_approx(fmaf(scores[m][n][e], exponent_scale, -now));
             more += scores[m][n][e];
           }
         sum[m][half] = sum[m][half] * shrink + more;
 #pragma unroll
-        for (int n = 0; n < kColumns; ++n)
+        for (unsigned n = 0; n < kColumns; ++n)
 #pragma unroll
-          for (int e = 2 * half; e < 2 * half + 2; ++e) out[m][n][e] *= shrink;
+          for (unsigned e = 2 * half; e < 2 * half + 2; ++e) out[m][n][e] *= shrink;
       }
   }
 
   /// out += probabilities times v. Two neighbouring eights of scores are just the left operand of the
   /// product.
   __device__ void gather(const float (&scores)[kParts][kScored / 8][4], const unsigned char* shared,
-                         int values) {
-    const int lane = static_cast<int>(threadIdx.x % kWarp);
-    const int own = values + place_of<kChunks>(lane % 16, lane / 16);
+                         unsigned values) {
+    const unsigned lane = threadIdx.x % kWarp;
+    const unsigned own = values + place_of<kChunks>(lane % 16, lane / 16);
 #pragma unroll
-    for (int n = 0; n < kScored / 8; n += 2) {
+    for (unsigned n = 0; n < kScored / 8; n += 2) {
       uint32_t p[kParts][4];
 #pragma unroll
-      for (int m = 0; m < kParts; ++m)
+      for (unsigned m = 0; m < kParts; ++m)
 #pragma unroll
-        for (int e = 0; e < 4; ++e)
+        for (unsigned e = 0; e < 4; ++e)
           p[m][e] = packed<T>(scores[m][n + e / 2][2 * (e % 2)], scores[m][n + e / 2][2 * (e % 2) + 1]);
 #pragma unroll
-      for (int c = 0; c + 1 < kColumns; c += 2) {
+      for (unsigned c = 0; c + 1 < kColumns; c += 2) {
         uint32_t b[4];
         ldmatrix_x4_trans(b, shared + columns_on<kChunks>(own, c) + 8 * n * kRowBytes);
 #pragma unroll
-        for (int m = 0; m < kParts; ++m) {
+        for (unsigned m = 0; m < kParts; ++m) {
           multiply_add<T>(out[m][c], p[m], b[0], b[1]);
           multiply_add<T>(out[m][c + 1], p[m], b[2], b[3]);
         }
@@ -175,25 +174,25 @@ struct WarpRows {
         uint32_t b[2];
         ldmatrix_x2_trans(b, shared + columns_on<kChunks>(own, kColumns - 1) + 8 * n * kRowBytes);
 #pragma unroll
-        for (int m = 0; m < kParts; ++m) multiply_add<T>(out[m][kColumns - 1], p[m], b[0], b[1]);
+        for (unsigned m = 0; m < kParts; ++m) multiply_add<T>(out[m][kColumns - 1], p[m], b[0], b[1]);
       }
     }
   }
 
   /// out / sum, rounded, into the warp's own rows of a tile.
-  __device__ void finish(unsigned char* tile, int first_row) {
-    const int lane = static_cast<int>(threadIdx.x % kWarp);
+  __device__ void finish(unsigned char* tile, unsigned first_row) {
+    const unsigned lane = threadIdx.x % kWarp;
 #pragma unroll
-    for (int m = 0; m < kParts; ++m)
+    for (unsigned m = 0; m < kParts; ++m)
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
+      for (unsigned half = 0; half < 2; ++half) {
         float all = sum[m][half];
         all += __shfl_xor_sync(kAllLanes, all, 1);
         all += __shfl_xor_sync(kAllLanes, all, 2);
-        const float share = 1.0f / all;
-        const int row = first_row + 16 * m + 8 * half + lane / 4;
+        const float share = __fdividef(1.0f, all);
+        const unsigned row = first_row + 16 * m + 8 * half + lane / 4;
 #pragma unroll
-        for (int n = 0; n < kColumns; ++n)
+        for (unsigned n = 0; n < kColumns; ++n)
           store_as<uint32_t>(tile + place_of<kChunks>(row, n) + 4 * (lane % 4),
                              packed<T>(out[m][n][2 * half] * share, out[m][n][2 * half + 1] * share));
       }
@@ -202,32 +201,31 @@ struct WarpRows {
 
 /// Scores of keys that a query does not see, to minus infinity; `first` is the warp's first query, `key` the
 /// first key.
-template <class T, int kParts, int kEights>
-__device__ inline void hide(const Attention<T>& a, float (&scores)[kParts][kEights][4], int first, int key) {
-  const int lane = static_cast<int>(threadIdx.x % kWarp);
+template <class T, unsigned kParts, unsigned kEights>
+__device__ inline void hide(const Attention<T>& a, float (&scores)[kParts][kEights][4], unsigned first,
+                            unsigned key) {
+  const unsigned lane = threadIdx.x % kWarp;
 #pragma unroll
-  for (int m = 0; m < kParts; ++m)
+  for (unsigned m = 0; m < kParts; ++m)
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int seen = keys_seen(a, first + 16 * m + 8 * half + lane / 4);
+    for (unsigned half = 0; half < 2; ++half) {
+      const unsigned seen = keys_seen(a, first + 16 * m + 8 * half + lane / 4);
 #pragma unroll
-      for (int n = 0; n < kEights; ++n)
+      for (unsigned n = 0; n < kEights; ++n)
 #pragma unroll
-        for (int e = 0; e < 2; ++e)
+        for (unsigned e = 0; e < 2; ++e)
           if (key + 8 * n + 2 * (lane % 4) + e >= seen) scores[m][n][2 * half + e] = kUnseen;
     }
 }
 
 /// kRows rows of a tile to the head's tokens from `first` on, by one warp.
-template <int kRows, int kChunks, class T>
-__device__ inline void store_rows(const Attention<T>& a, T* head, const unsigned char* tile, int first_row,
-                                  int first, bool aligned) {
-  const int lane = static_cast<int>(threadIdx.x % kWarp);
-#pragma unroll
-  for (int i = 0; i < kRows * kChunks / static_cast<int>(kWarp); ++i) {
-    const int at = lane + i * static_cast<int>(kWarp);
-    const int row = at / kChunks, chunk = at % kChunks;
-    if (first + row >= a.queries || chunk * 8 >= a.head_width) continue;
+template <unsigned kRows, unsigned kChunks, class T>
+__device__ inline void store_rows(const Attention<T>& a, T* head, const unsigned char* tile,
+                                  unsigned first_row, unsigned first, bool aligned) {
+  const unsigned rows = min(kRows, static_cast<unsigned>(a.queries) - first);
+  for (unsigned at = threadIdx.x % kWarp; at < rows * kChunks; at += kWarp) {
+    const unsigned row = at / kChunks, chunk = at % kChunks;
+    if (chunk * 8 >= static_cast<unsigned>(a.head_width)) continue;
     const uint4 piece = load_as<uint4>(tile + place_of<kChunks>(first_row + row, chunk));
     T* to = head + (first + row) * a.out.token + chunk * 8;
     if (aligned) {
@@ -235,68 +233,66 @@ __device__ inline void store_rows(const Attention<T>& a, T* head, const unsigned
     } else {
       const uint32_t word[4] = {piece.x, piece.y, piece.z, piece.w};
 #pragma unroll
-      for (int n = 0; n < 8; ++n) to[n] = T{static_cast<uint16_t>(word[n / 2] >> (16 * (n % 2)))};
+      for (unsigned n = 0; n < 8; ++n) to[n] = T{static_cast<uint16_t>(word[n / 2] >> (16 * (n % 2)))};
     }
   }
 }
 
-template <class T, int kWidth, int kParts>
+template <class T, unsigned kWidth, unsigned kParts>
 __global__ void __launch_bounds__(kThreads, 3) attend(Attention<T> a, float exponent_scale, bool aligned) {
   using Warp = WarpRows<T, kWidth, kParts>;
-  constexpr int kRows = 16 * kParts, kChunks = Warp::kChunks, kStageBytes = 2 * Warp::kTileBytes;
+  constexpr unsigned kRows = 16 * kParts, kChunks = Warp::kChunks, kStageBytes = 2 * Warp::kTileBytes;
   static_assert(kWarps * kRows <= 2 * kKeys, "the queries' tile takes the place of a stage");
   unsigned char* const shared = dynamic_shared();  // two stages of a tile of k and one of v
   const QueryTile<T> tile = query_tile<kWarps * kRows>(a);
-  const int width = static_cast<int>(a.head_width);
-  const auto fetch_keys = [&](int key) {
+  const auto width = static_cast<unsigned>(a.head_width), queries = static_cast<unsigned>(a.queries);
+  const auto fetch_keys = [&](unsigned key) {
     unsigned char* const stage = shared + key / kKeys % 2 * kStageBytes;
     fetch_rows<kKeys, kChunks, kThreads>(stage, tile.k, a.k.token, key, tile.keys, width, aligned);
     fetch_rows<kKeys, kChunks, kThreads>(stage + Warp::kTileBytes, tile.v, a.v.token, key, tile.keys, width,
                                          aligned);
   };
 
-  fetch_rows<kWarps * kRows, kChunks, kThreads>(shared + kStageBytes, tile.q, a.q.token, tile.first,
-                                                static_cast<int>(a.queries), width, aligned);
+  fetch_rows<kWarps * kRows, kChunks, kThreads>(shared + kStageBytes, tile.q, a.q.token, tile.first, queries,
+                                                width, aligned);
   cp_async_commit();
   fetch_keys(0);
   cp_async_commit();
   cp_async_wait<1>();
   __syncthreads();
   Warp rows;
-  const int first_row = static_cast<int>(threadIdx.x / kWarp) * kRows, first = tile.first + first_row;
+  const unsigned first_row = threadIdx.x / kWarp * kRows, first = tile.first + first_row;
   rows.begin(shared + kStageBytes, first_row);
-  const int nearest = keys_seen(a, first), farthest = first < a.queries ? keys_seen(a, first + kRows - 1) : 0;
 
 #pragma unroll 1
-  for (int key = 0; key < tile.keys; key += Warp::kScored) {
+  for (unsigned key = 0; key < tile.keys; key += Warp::kScored) {
     if (key % kKeys == 0) {
       cp_async_wait<0>();
       __syncthreads();  // this stage is there for all, and nobody reads the other any more
       if (key + kKeys < tile.keys) fetch_keys(key + kKeys);
       cp_async_commit();
     }
-    if (key >= farthest) continue;
-    const int keys = key / kKeys % 2 * kStageBytes + key % kKeys * Warp::kRowBytes;
+    if (first >= queries || key >= keys_seen(a, first + kRows - 1)) continue;
+    const unsigned keys = key % (2 * kKeys) / kKeys * kStageBytes + key % kKeys * Warp::kRowBytes;
     float scores[kParts][Warp::kScored / 8][4];
     rows.score(scores, shared, keys);
-    if (key + Warp::kScored > nearest) hide(a, scores, first, key);
+    if (key + Warp::kScored > keys_seen(a, first)) hide(a, scores, first, key);
     rows.weigh(scores, exponent_scale);
     rows.gather(scores, shared, keys + Warp::kTileBytes);
   }
 
   __syncthreads();  // nobody reads k and v any more
-  if (first >= a.queries) return;
+  if (first >= queries) return;
   rows.finish(shared, first_row);
   __syncwarp();
   store_rows<kRows, kChunks>(a, tile.out, shared, first_row, first, aligned);
 }
 
-// ---- launcher
-// -----------------------------------------------------------------------------------------------
+// ---- launcher ---------------------------------------------------------------------------------------------
 
-template <class T, int kWidth, int kParts>
+template <class T, unsigned kWidth, unsigned kParts>
 void launch_attend(Cuda place, const Attention<T>& a) {
-  constexpr int kBytes = 4 * WarpRows<T, kWidth, kParts>::kTileBytes;
+  constexpr unsigned kBytes = 4 * WarpRows<T, kWidth, kParts>::kTileBytes;
   if (kBytes > 48 * 1024)
     check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(attend<T, kWidth, kParts>),
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
@@ -308,7 +304,7 @@ void launch_attend(Cuda place, const Attention<T>& a) {
 
 /// Two parts halve the reads of shared memory; few queries would leave warps idle, and width 128 has no
 /// registers left.
-template <class T, int kWidth>
+template <class T, unsigned kWidth>
 void launch_width(Cuda place, const Attention<T>& a) {
   if (kWidth > 64 || a.queries <= 64)
     launch_attend<T, kWidth, 1>(place, a);

@@ -13,9 +13,9 @@ namespace unisim {
 /// The number of keys that a query sees, at least one: they are keys 0 to that - 1. Asked of a query that is
 /// not there, the number that the last one sees or more, never more than there are.
 template <class T>
-__device__ inline int keys_seen(const Attention<T>& a, int query) {
-  const int keys = static_cast<int>(a.keys);
-  return a.causal ? min(keys, keys - static_cast<int>(a.queries) + query + 1) : keys;
+__device__ inline unsigned keys_seen(const Attention<T>& a, unsigned query) {
+  const auto keys = static_cast<unsigned>(a.keys);
+  return a.causal ? min(keys, keys - static_cast<unsigned>(a.queries) + query + 1) : keys;
 }
 
 /// The part of the work that a block does: up to kRows queries of one head.
@@ -23,20 +23,18 @@ template <class T>
 struct QueryTile {
   const T *q, *k, *v;  ///< token 0 of the head
   T* out;
-  int first;  ///< the first query
-  int keys;   ///< how many of the keys any of its queries sees
+  unsigned first;  ///< the first query
+  unsigned keys;   ///< how many of the keys any of its queries sees
 };
 
 /// Blocks that share keys are neighbours; under a causal mask the tiles with most keys come first.
-template <int kRows, class T>
+template <unsigned kRows, class T>
 __device__ inline QueryTile<T> query_tile(const Attention<T>& a) {
   const auto tiles = static_cast<unsigned>(ceil_div(a.queries, kRows));
   const unsigned tile = tiles - 1 - blockIdx.x % tiles;
-  const int64_t item = blockIdx.x / tiles / static_cast<unsigned>(a.heads);
-  const int64_t head = blockIdx.x / tiles % static_cast<unsigned>(a.heads);
-  const int64_t kv_head = head / (a.heads / a.kv_heads);
-  const int first = static_cast<int>(tile) * kRows;
-  const int last = min(first + kRows, static_cast<int>(a.queries)) - 1;
+  const auto heads = static_cast<unsigned>(a.heads), group = heads / static_cast<unsigned>(a.kv_heads);
+  const unsigned item = blockIdx.x / tiles / heads, head = blockIdx.x / tiles % heads, kv_head = head / group;
+  const unsigned first = tile * kRows, last = min(first + kRows, static_cast<unsigned>(a.queries)) - 1;
   return {a.q.at(item, 0, head),
           a.k.at(item, 0, kv_head),
           a.v.at(item, 0, kv_head),
@@ -47,19 +45,19 @@ __device__ inline QueryTile<T> query_tile(const Attention<T>& a) {
 
 /// A tile in shared memory: rows of kChunks pieces of 16 bytes. Any 8 rows' pieces of one column, and any 8
 /// neighbouring pieces of one row, lie in different banks, so neither reading nor writing them conflicts.
-template <int kChunks>
-__device__ inline int place_of(int row, int chunk) {
-  constexpr int kSpread = kChunks % 8 == 0   ? 8
-                          : kChunks % 4 == 0 ? 4
-                                             : 2;  // powers of two in kChunks, up to 8
+template <unsigned kChunks>
+__device__ inline unsigned place_of(unsigned row, unsigned chunk) {
+  constexpr unsigned kSpread = kChunks % 8 == 0   ? 8
+                               : kChunks % 4 == 0 ? 4
+                                                  : 2;  // powers of two in kChunks, up to 8
   static_assert(kChunks % kSpread == 0);
   return 16 * (row * kChunks + (chunk ^ (row % 8 / (8 / kSpread))));
 }
 
 /// The place `chunks` (even) columns after that of an even column or the one next to it, in the same row.
 /// Cheaper than another place_of, and nothing that a compiler would rather keep in a register.
-template <int kChunks>
-__device__ inline int columns_on(int place, int chunks) {
+template <unsigned kChunks>
+__device__ inline unsigned columns_on(unsigned place, unsigned chunks) {
   static_assert(kChunks % 8 == 0 || kChunks % 4 != 0);
   return kChunks % 8 == 0 ? place ^ (16 * chunks) : place + 16 * chunks;
 }
@@ -67,26 +65,29 @@ __device__ inline int columns_on(int place, int chunks) {
 /// Rows first to first + kRows - 1 of a head into a tile, by all of the block's kThreads threads: zeros for
 /// rows from `end` on and for columns from the head's width on. `aligned` rows arrive behind the threads'
 /// backs.
-template <int kRows, int kChunks, int kThreads, class T>
-__device__ inline void fetch_rows(unsigned char* tile, const T* head, int64_t stride, int first, int end,
-                                  int width, bool aligned) {
+template <unsigned kRows, unsigned kChunks, unsigned kThreads, class T>
+__device__ inline void fetch_rows(unsigned char* tile, const T* head, int64_t stride, unsigned first,
+                                  unsigned end, unsigned width, bool aligned) {
   struct alignas(16) Piece {
     T number[16 / sizeof(T)] = {};
   };
-  constexpr int kNumbers = 16 / static_cast<int>(sizeof(T));
-#pragma unroll 1  // else the addresses take the registers that the products need
-  for (int at = static_cast<int>(threadIdx.x); at < kRows * kChunks; at += kThreads) {
-    const int row = at / kChunks, chunk = at % kChunks;
-    const bool there = first + row < end && chunk * kNumbers < width;
-    const T* from = there ? head + (first + row) * stride + chunk * kNumbers : head;
-    unsigned char* to = tile + place_of<kChunks>(row, chunk);
-    if (aligned) {
-      cp_async16(to, from, there ? 16 : 0);
-    } else {
+  constexpr unsigned kNumbers = 16 / sizeof(T);
+  constexpr unsigned kTogether = kThreads / kChunks;  // rows; what is left of the threads has nothing to do
+  const unsigned begin = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
+  if (begin >= kTogether) return;
+  const unsigned there = chunk * kNumbers < width ? end - first : 0;  // rows
+  const T* from = head + (first + begin) * stride + chunk * kNumbers;
+  if (aligned) {
+#pragma unroll 2
+    for (unsigned row = begin; row < kRows; row += kTogether, from += kTogether * stride)
+      cp_async16(tile + place_of<kChunks>(row, chunk), row < there ? from : head, row < there ? 16 : 0);
+  } else {
+#pragma unroll 1
+    for (unsigned row = begin; row < kRows; row += kTogether, from += kTogether * stride) {
       Piece piece;
-      if (there)
-        for (int n = 0; n < kNumbers; ++n) piece.number[n] = from[n];
-      store_as<uint4>(to, std::bit_cast<uint4>(piece));
+      if (row < there)
+        for (unsigned n = 0; n < kNumbers; ++n) piece.number[n] = from[n];
+      store_as<uint4>(tile + place_of<kChunks>(row, chunk), std::bit_cast<uint4>(piece));
     }
   }
 }

@@ -19,64 +19,64 @@ namespace {
 // ---- device code
 // --------------------------------------------------------------------------------------------
 
-constexpr int kThreads = 128;
-constexpr int kQueries = 64, kKeys = 32;
-constexpr int kRows = 4;   // of a thread, 4 apart
-constexpr int kLanes = 8;  // that share rows
-constexpr int kScores = kKeys / kLanes;
-constexpr int kWeightStride =
+constexpr unsigned kThreads = 128;
+constexpr unsigned kQueries = 64, kKeys = 32;
+constexpr unsigned kRows = 4;   // of a thread, 4 apart
+constexpr unsigned kLanes = 8;  // that share rows
+constexpr unsigned kScores = kKeys / kLanes;
+constexpr unsigned kWeightStride =
     kKeys + 8;  // floats; the 4 rows that a warp writes at once lie in different banks
 constexpr float kUnseen = -std::numeric_limits<float>::infinity();
 
-template <int kWidth>
+template <unsigned kWidth>
 struct Shape {
-  static constexpr int kChunks = kWidth / 4;                      // of 16 bytes, to a row in shared memory
-  static constexpr int kOwned = (kChunks + kLanes - 1) / kLanes;  // of them to a lane, kLanes apart
-  static constexpr int kKeyTile = kKeys * kChunks * 16, kQueryTile = kQueries * kChunks * 16;
-  static constexpr int kBytes = kQueryTile + 2 * kKeyTile + kQueries * kWeightStride * 4;
+  static constexpr unsigned kChunks = kWidth / 4;  // of 16 bytes, to a row in shared memory
+  static constexpr unsigned kOwned = (kChunks + kLanes - 1) / kLanes;  // of them to a lane, kLanes apart
+  static constexpr unsigned kKeyTile = kKeys * kChunks * 16, kQueryTile = kQueries * kChunks * 16;
+  static constexpr unsigned kBytes = kQueryTile + 2 * kKeyTile + kQueries * kWeightStride * 4;
 };
 
 /// scores[i][j] = q of the thread's row i times key kLanes j + lane % kLanes.
-template <int kChunks>
+template <unsigned kChunks>
 __device__ inline void score(float (&scores)[kRows][kScores], const unsigned char* queries,
-                             const unsigned char* keys, int row, int lane) {
+                             const unsigned char* keys, unsigned row, unsigned lane) {
 #pragma unroll
-  for (int i = 0; i < kRows; ++i)
+  for (unsigned i = 0; i < kRows; ++i)
 #pragma unroll
-    for (int j = 0; j < kScores; ++j) scores[i][j] = 0;
+    for (unsigned j = 0; j < kScores; ++j) scores[i][j] = 0;
 #pragma unroll 2
-  for (int c = 0; c < kChunks; ++c) {
+  for (unsigned c = 0; c < kChunks; ++c) {
     float4 q[kRows];
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) q[i] = load_as<float4>(queries + place_of<kChunks>(row + 4 * i, c));
+    for (unsigned i = 0; i < kRows; ++i) q[i] = load_as<float4>(queries + place_of<kChunks>(row + 4 * i, c));
 #pragma unroll
-    for (int j = 0; j < kScores; ++j) {
+    for (unsigned j = 0; j < kScores; ++j) {
       const float4 k = load_as<float4>(keys + place_of<kChunks>(kLanes * j + lane % kLanes, c));
 #pragma unroll
-      for (int i = 0; i < kRows; ++i)
+      for (unsigned i = 0; i < kRows; ++i)
         scores[i][j] += q[i].x * k.x + q[i].y * k.y + q[i].z * k.z + q[i].w * k.w;
     }
   }
 }
 
 /// out[i][j] += the row's weights times column chunk kLanes j + lane % kLanes of v.
-template <int kChunks, int kOwned>
+template <unsigned kChunks, unsigned kOwned>
 __device__ inline void gather(float4 (&out)[kRows][kOwned], const float* weights, const unsigned char* values,
-                              int lane) {
+                              unsigned lane) {
 #pragma unroll 1
-  for (int key = 0; key < kKeys; key += 4) {
+  for (unsigned key = 0; key < kKeys; key += 4) {
     float4 p[kRows];
 #pragma unroll
-    for (int i = 0; i < kRows; ++i) p[i] = load_as<float4>(weights + 4 * i * kWeightStride + key);
+    for (unsigned i = 0; i < kRows; ++i) p[i] = load_as<float4>(weights + 4 * i * kWeightStride + key);
 #pragma unroll
-    for (int e = 0; e < 4; ++e)
+    for (unsigned e = 0; e < 4; ++e)
 #pragma unroll
-      for (int j = 0; j < kOwned; ++j) {
-        const int chunk =
+      for (unsigned j = 0; j < kOwned; ++j) {
+        const unsigned chunk =
             min(kLanes * j + lane % kLanes, kChunks - 1);  // beyond the last: computed, never stored
         const float4 v = load_as<float4>(values + place_of<kChunks>(key + e, chunk));
 #pragma unroll
-        for (int i = 0; i < kRows; ++i) {
+        for (unsigned i = 0; i < kRows; ++i) {
           const float weight = e == 0 ? p[i].x : e == 1 ? p[i].y : e == 2 ? p[i].z : p[i].w;
           out[i][j].x += weight * v.x;
           out[i][j].y += weight * v.y;
@@ -89,11 +89,11 @@ __device__ inline void gather(float4 (&out)[kRows][kOwned], const float* weights
 
 /// The largest of the kLanes lanes that share a row.
 __device__ inline float shared_max(float x) {
-  for (int step = kLanes / 2; step > 0; step /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, step));
+  for (unsigned step = kLanes / 2; step > 0; step /= 2) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, step));
   return x;
 }
 __device__ inline float shared_sum(float x) {
-  for (int step = kLanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(kAllLanes, x, step);
+  for (unsigned step = kLanes / 2; step > 0; step /= 2) x += __shfl_xor_sync(kAllLanes, x, step);
   return x;
 }
 
@@ -104,7 +104,7 @@ __device__ inline void scale_by(float4& x, float by) {
   x.w *= by;
 }
 
-template <int kWidth>
+template <unsigned kWidth>
 __global__ void __launch_bounds__(kThreads, 3)
     attend_float(Attention<float> a, float exponent_scale, bool aligned) {
   using S = Shape<kWidth>;
@@ -113,21 +113,20 @@ __global__ void __launch_bounds__(kThreads, 3)
   unsigned char* const values = keys + S::kKeyTile;
   float* const all_weights = reinterpret_cast<float*>(values + S::kKeyTile);
   const QueryTile<float> tile = query_tile<kQueries>(a);
-  const int width = static_cast<int>(a.head_width);
-  const int lane = static_cast<int>(threadIdx.x % kWarp),
-            first_row = static_cast<int>(threadIdx.x / kWarp) * 16;
-  const int row = first_row + lane / kLanes;  // of kRows, 4 apart
+  const auto width = static_cast<unsigned>(a.head_width), query_count = static_cast<unsigned>(a.queries);
+  const unsigned lane = threadIdx.x % kWarp, first_row = threadIdx.x / kWarp * 16;
+  const unsigned row = first_row + lane / kLanes;  // of kRows, 4 apart
   float* const weights = all_weights + row * kWeightStride;
-  const int first = tile.first + first_row;
-  const int farthest = first < a.queries ? keys_seen(a, first + 15) : 0;
+  const unsigned first = tile.first + first_row;
+  const unsigned farthest = first < query_count ? keys_seen(a, first + 15) : 0;
 
   float4 out[kRows][S::kOwned] = {};
   float top[kRows], sum[kRows] = {};
   for (float& largest : top) largest = kUnseen;
-  fetch_rows<kQueries, S::kChunks, kThreads>(queries, tile.q, a.q.token, tile.first,
-                                             static_cast<int>(a.queries), width, aligned);
+  fetch_rows<kQueries, S::kChunks, kThreads>(queries, tile.q, a.q.token, tile.first, query_count, width,
+                                             aligned);
   fetch_rows<kKeys, S::kChunks, kThreads>(keys, tile.k, a.k.token, 0, tile.keys, width, aligned);
-  for (int key = 0; key < tile.keys; key += kKeys) {
+  for (unsigned key = 0; key < tile.keys; key += kKeys) {
     cp_async_commit();
     cp_async_wait<0>();
     __syncthreads();  // k is there, and nobody reads v any more
@@ -137,11 +136,11 @@ __global__ void __launch_bounds__(kThreads, 3)
       float scores[kRows][kScores];
       score<S::kChunks>(scores, queries, keys, row, lane);
 #pragma unroll
-      for (int i = 0; i < kRows; ++i) {
-        const int seen = keys_seen(a, tile.first + row + 4 * i);
+      for (unsigned i = 0; i < kRows; ++i) {
+        const unsigned seen = keys_seen(a, tile.first + row + 4 * i);
         float largest = kUnseen;
 #pragma unroll
-        for (int j = 0; j < kScores; ++j) {
+        for (unsigned j = 0; j < kScores; ++j) {
           if (key + kLanes * j + lane % kLanes >= seen) scores[i][j] = kUnseen;
           largest = fmaxf(largest, scores[i][j]);
         }
@@ -150,13 +149,13 @@ __global__ void __launch_bounds__(kThreads, 3)
         top[i] = now;
         sum[i] *= shrink;
 #pragma unroll
-        for (int j = 0; j < kScores; ++j) {
+        for (unsigned j = 0; j < kScores; ++j) {
           const float weight = exp2_approx(fmaf(scores[i][j], exponent_scale, -now));
           sum[i] += weight;
           weights[4 * i * kWeightStride + kLanes * j + lane % kLanes] = weight;
         }
 #pragma unroll
-        for (int j = 0; j < S::kOwned; ++j) scale_by(out[i][j], shrink);
+        for (unsigned j = 0; j < S::kOwned; ++j) scale_by(out[i][j], shrink);
       }
     }
     cp_async_wait<0>();
@@ -168,13 +167,13 @@ __global__ void __launch_bounds__(kThreads, 3)
   }
 
 #pragma unroll
-  for (int i = 0; i < kRows; ++i) {
-    const float share = 1.0f / shared_sum(sum[i]);
-    const int query = tile.first + row + 4 * i;
+  for (unsigned i = 0; i < kRows; ++i) {
+    const float share = __fdividef(1.0f, shared_sum(sum[i]));
+    const unsigned query = tile.first + row + 4 * i;
 #pragma unroll
-    for (int j = 0; j < S::kOwned; ++j) {
-      const int column = 4 * (kLanes * j + lane % kLanes);
-      if (query >= a.queries || column >= width) continue;
+    for (unsigned j = 0; j < S::kOwned; ++j) {
+      const unsigned column = 4 * (kLanes * j + lane % kLanes);
+      if (query >= query_count || column >= width) continue;
       float* const to = tile.out + query * a.out.token + column;
       scale_by(out[i][j], share);
       if (aligned) {
@@ -189,12 +188,11 @@ __global__ void __launch_bounds__(kThreads, 3)
   }
 }
 
-// ---- launcher
-// -----------------------------------------------------------------------------------------------
+// ---- launcher ---------------------------------------------------------------------------------------------
 
-template <int kWidth>
+template <unsigned kWidth>
 void launch_width(Cuda place, const Attention<float>& a) {
-  constexpr int kBytes = Shape<kWidth>::kBytes;
+  constexpr unsigned kBytes = Shape<kWidth>::kBytes;
   if (kBytes > 48 * 1024)
     check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(attend_float<kWidth>),
                                     cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),

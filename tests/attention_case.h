@@ -219,6 +219,19 @@ class AttentionMemory {
   std::vector<Buffer<T>> memory_;
 };
 
+/// Holds a result to the definition.
+inline void compare(const AttentionShape& s, const std::vector<double>& out, const Defined& defined) {
+  double worst = 0;  // in shares of what is allowed
+  std::size_t where = 0;
+  for (std::size_t k = 0; k < out.size(); ++k) {
+    const double miss = std::abs(out[k] - defined.value[k]) / defined.allowed[k];
+    if (!(miss <= worst)) worst = std::isnan(miss) ? HUGE_VAL : miss, where = k;
+  }
+  INFO("query " << where / s.width / s.heads % s.queries << ", head " << where / s.width % s.heads
+                << ", column " << where % s.width << ": " << out[where] << " for " << defined.value[where]);
+  CHECK(worst <= 1);
+}
+
 /// Runs the kernel on these numbers and holds it to the definition.
 template <class T>
 void check_attention(const AttentionShape& s, const AttentionNumbers<T>& x, Lie lie = Lie::TokenMajor) {
@@ -228,16 +241,7 @@ void check_attention(const AttentionShape& s, const AttentionNumbers<T>& x, Lie 
   each_round([&] {
     AttentionMemory<T> memory(s, x, lie);
     attention(place(), memory.attention());
-    const std::vector<double> out = memory.result();
-    double worst = 0;  // in shares of what is allowed
-    std::size_t where = 0;
-    for (std::size_t k = 0; k < out.size(); ++k) {
-      const double miss = std::abs(out[k] - defined.value[k]) / defined.allowed[k];
-      if (!(miss <= worst)) worst = std::isnan(miss) ? HUGE_VAL : miss, where = k;
-    }
-    INFO("query " << where / s.width / s.heads % s.queries << ", head " << where / s.width % s.heads
-                  << ", column " << where % s.width << ": " << out[where] << " for " << defined.value[where]);
-    CHECK(worst <= 1);
+    compare(s, memory.result(), defined);
   });
 }
 
