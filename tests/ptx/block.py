@@ -1,7 +1,7 @@
-"""Runs one block: of all threads those at the lowest place in the code step together, so that what diverged meets again.
+"""Runs one block: the threads at the lowest place in the code step together, so that what parted meets again.
 
-Threads wait at a barrier until all that have not returned stand there, and at a warp operation for the lanes its mask
-names. A kernel's code is cut into runs without a branch or a label.
+Threads wait at a barrier until all that have not returned stand there, and at a warp operation for the lanes
+its mask names. A kernel's code is cut into runs without a branch or a label.
 """
 
 from dataclasses import dataclass
@@ -78,7 +78,9 @@ def compile_kernel(kernel, machine):
         if isinstance(run.end, Branch):
             run.end.target = first_run[kernel.labels[run.end.target]]
         elif isinstance(run.end, Table):
-            run.end.targets = np.array([first_run[kernel.labels[name]] for name in kernel.tables[run.end.targets]])
+            run.end.targets = np.array(
+                [first_run[kernel.labels[name]] for name in kernel.tables[run.end.targets]]
+            )
     return runs
 
 
@@ -108,7 +110,7 @@ def warp_wide(i, machine, run, mask):
     guard = None
     if i.guard:
         array, wanted = machine.register(i, i.guard), isinstance(i.guard, Reg)
-        guard = lambda: array if wanted else ~array  # noqa: E731
+        guard = lambda: array if wanted else ~array
     whole = machine.threads % WARP == 0 and guard is None and np.ndim(get()) == 0 and int(get()) == 0xFFFFFFFF
     return WarpWide(run, get, guard, whole)
 
@@ -127,7 +129,7 @@ class Block:
         raise PtxError(f"more than {STEPS} steps; threads stand at {self.lines()}")
 
     def step(self):
-        """Lets the threads at the lowest place go on until they part or meet others. False: all have returned."""
+        """Lets the threads at the lowest place go on until they part or meet others. False: all are done."""
         ready = np.where(self.waiting, FAR, self.at)
         here = int(ready.min())
         if here == FAR:
@@ -151,7 +153,7 @@ class Block:
                 return True
 
     def after(self, end, here, active, group):
-        """Where the whole group goes next; None where it parts, waits or returns, and self.at says the rest."""
+        """Where the whole group goes next; None where it parts, waits or returns: self.at says where to."""
         if end is None:
             return here + 1
         if isinstance(end, WarpWide):
@@ -180,7 +182,6 @@ class Block:
         if (index >= len(end.targets)).any():
             raise PtxError(f"line {self.runs[here].instruction.line}: brx.idx beyond its table")
         self.at[group] = end.targets[index]
-        return None
 
     def meet(self, end, here, active, group):
         if end.always_whole and active is True:
@@ -214,7 +215,7 @@ class Block:
         return np.repeat(bits.astype(np.uint32), WARP)[: len(which)]
 
     def release(self):
-        """Nobody can go on: all have returned, or all that have not wait at one barrier; else it is a deadlock."""
+        """Nobody can go on: all have returned, or the others wait at one barrier; else it is a deadlock."""
         live = self.at != FAR
         if not live.any():
             return False

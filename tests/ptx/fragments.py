@@ -1,7 +1,7 @@
 """Which number of a matrix each lane of a warp holds: the fragments of mma and ldmatrix, as tables.
 
-g = lane / 4, t = lane % 4. A table gives for [row, column] the place lane * numbers + i in the warp's registers read as
-numbers one after another, lower bits first.
+g = lane / 4, t = lane % 4. A table gives for [row, column] the place lane * numbers + i in the warp's
+registers, read as numbers one after another, lower bits first.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The registers and memory of one block, and how an instruction's operands become numpy arrays over its threads."""
+"""The registers and memory of one block; an instruction's operands as numpy arrays over its threads."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from .parse import BITS, Imm, Mem, Not, PtxError, Reg, Symbol
 
 NUMPY = {
     "b8": np.uint8, "u8": np.uint8, "s8": np.int8, "b16": np.uint16, "u16": np.uint16, "s16": np.int16,
-    "f16": np.float16, "bf16": np.uint16, "b32": np.uint32, "u32": np.uint32, "s32": np.int32, "f32": np.float32,
-    "f16x2": np.uint32, "bf16x2": np.uint32, "b64": np.uint64, "u64": np.uint64, "s64": np.int64, "f64": np.float64,
-    "pred": np.bool_,
+    "f16": np.float16, "bf16": np.uint16, "b32": np.uint32, "u32": np.uint32, "s32": np.int32,
+    "f32": np.float32, "f16x2": np.uint32, "bf16x2": np.uint32, "b64": np.uint64, "u64": np.uint64,
+    "s64": np.int64, "f64": np.float64, "pred": np.bool_,
 }  # fmt: skip
 UNSIGNED = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}
 WARP = 32
@@ -45,7 +45,11 @@ class Machine:
         self.params = np.frombuffer(self.params + bytes(16), np.uint8)
         self.registers = {}
         for bits, width in ((16, np.uint16), (32, np.uint32), (64, np.uint64), (1, np.bool_)):
-            names = [name for name, kind in kernel.registers.items() if max(BITS[kind], 16 * (kind != "pred")) == bits]
+            names = [
+                name
+                for name, kind in kernel.registers.items()
+                if max(BITS[kind], 16 * (kind != "pred")) == bits
+            ]
             rows = np.zeros((len(names), self.threads), width)
             self.registers.update(zip(names, rows, strict=True))
         self.copies = []  # cp.async: what is on its way
@@ -91,7 +95,7 @@ class Machine:
         return self.registers[op.name]
 
     def source(self, i, op, kind):
-        """A function that gives the operand's values now, as numbers of `kind` (16-bit floats as their bits)."""
+        """A function that gives the operand's values now, as numbers of `kind`."""
         if isinstance(op, Imm):
             value = constant(op, kind)
             return lambda: value
@@ -104,6 +108,11 @@ class Machine:
         view = self._low(i, array, kind)
         return lambda: view
 
+    def values(self, i, op, kind):
+        """The same, of constants too an array over the threads."""
+        get = self.source(i, op, kind)
+        return get if np.ndim(get()) else (lambda: np.full(self.threads, get()))
+
     def target(self, i, op, kind):
         """The array that an operation of `kind` may write directly, or None where it must be extended."""
         if isinstance(op, Symbol) and op.name == "_":
@@ -114,7 +123,7 @@ class Machine:
         return array.view(NUMPY[kind]) if array.dtype.itemsize == np.dtype(NUMPY[kind]).itemsize else None
 
     def sink(self, i, op, kind):
-        """A function (values, active) that writes the operand; a wider register is extended by the type's sign."""
+        """A function (values, active) that writes the operand; into a wider register with the type's sign."""
         view = self.target(i, op, kind)
         if view is not None:
             return lambda values, active: np.copyto(view, values, where=active)
@@ -148,7 +157,7 @@ class Machine:
     # ---- generic addresses ------------------------------------------------------------------------------
 
     def spaces(self, address, thread, name):
-        """(space, addresses in it, which of the accesses) for a state space or, where None, generic addresses."""
+        """(space, addresses in it, which of the accesses) for a state space; None: generic addresses."""
         if name in ("global", "const"):
             return [(self.memory, address, slice(None))]
         if name == "shared":

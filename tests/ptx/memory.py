@@ -1,4 +1,4 @@
-"""Memory in which every byte that may be touched is known: global buffers, a block's shared memory, local memory."""
+"""Memory in which every byte that may be touched is known: global, a block's shared, and local memory."""
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class Memory(Space):
 
 
 class Shared(Space):
-    """A block's shared memory: each array apart, the dynamic part last and exactly as long as the launch said."""
+    """A block's shared memory: each array apart, the dynamic part last, as long as the launch said."""
 
     LIMIT = 227 * 1024
 

@@ -78,7 +78,9 @@ class Norm:
         norm += struct.pack("<QQf4x", weight, shift if self.name == "layer_norm" else 0, EPS) + view(out)
         held, blocks = self.held(), blocks or -(-self.count // 8)
         if held:
-            module.launch(memory, f"{self.name}_held<{kind}, {held}>", blocks, 256, self.shared_bytes(held), [norm])
+            module.launch(
+                memory, f"{self.name}_held<{kind}, {held}>", blocks, 256, self.shared_bytes(held), [norm]
+            )
         else:
             aligned = not self.shift and self.stride * kind.size % 16 == 0
             module.launch(memory, f"{self.name}_again<{kind}>", blocks, 256, 0, [norm, aligned])

@@ -5,11 +5,11 @@ import numpy as np
 from .parse import PtxError, Reg
 
 BUILDERS = {}
-WARP_WIDE = {}  # those that wait for the lanes their mask names: name to the function that finds the mask's operand
+WARP_WIDE = {}  # those that wait for the lanes their mask names: name to what finds the mask's operand
 
 
 def operation(*names, mask=None):
-    """Registers build(i, machine) -> run(active). `mask` gives a warp operation's mask operand (None: all lanes)."""
+    """Registers build(i, machine) -> run(active); `mask` finds the mask among a warp operation's operands."""
 
     def register(build):
         for name in names:

@@ -1,4 +1,4 @@
-"""Floats: each result rounded once as the instruction says; the approximate functions in double, then rounded."""
+"""Floats: each result rounded once; the approximate functions in double, then rounded."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def flushed(a):
 
 
 def fma32(a, b, c):
-    """a b + c, rounded once: in double, where a halfway case of float is told apart by the sum's own error."""
+    """a b + c, rounded once: in double, where the sum's own error decides what lies halfway."""
     product = a.astype(np.float64) * b
     wide = product + c
     tie = (wide.view(np.uint64) & np.uint64(0x1FFFFFFF)) == np.uint64(0x10000000)
@@ -79,8 +79,8 @@ FUNCTIONS = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "fma": fma, "mad": fma,
     "neg": np.negative, "abs": np.absolute, "min": smaller, "max": larger, "sqrt": np.sqrt,
     "rcp": lambda a: np.divide(a.dtype.type(1), a),
-    "rsqrt": wide(lambda a: 1 / np.sqrt(a)), "ex2": wide(np.exp2), "lg2": wide(np.log2), "tanh": wide(np.tanh),
-    "sin": wide(np.sin), "cos": wide(np.cos),
+    "rsqrt": wide(lambda a: 1 / np.sqrt(a)), "ex2": wide(np.exp2), "lg2": wide(np.log2),
+    "tanh": wide(np.tanh), "sin": wide(np.sin), "cos": wide(np.cos),
     "copysign": lambda sign, value: np.copysign(value, sign),
 }  # fmt: skip
 ROUNDED = {"add", "sub", "mul", "div", "fma", "mad", "sqrt", "rcp"}
@@ -122,7 +122,7 @@ def build_float(i, m, kind):
     if "sat" in flags:
         i.refuse("modifier .sat")
     if i.name in ("fma", "mad"):
-        function = lambda a, b, c: a.astype(np.float64) * b + c  # noqa: E731
+        function = lambda a, b, c: a.astype(np.float64) * b + c
     bits = bits_of(kind)
     return apply(i, m, lambda *args: pack(function(*[unpack(a, kind) for a in args]), kind), bits)
 
@@ -165,11 +165,11 @@ def test_property(i, m):
     return lambda active: put(function(get()), active)
 
 
-# ---- comparisons ------------------------------------------------------------------------------------------------
+# ---- comparisons -------------------------------------------------------------------------------------------
 
 COMPARISONS = {
-    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
-    "lo": np.less, "ls": np.less_equal, "hi": np.greater, "hs": np.greater_equal,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
+    "ge": np.greater_equal, "lo": np.less, "ls": np.less_equal, "hi": np.greater, "hs": np.greater_equal,
 }  # fmt: skip
 COMBINE = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
@@ -193,7 +193,7 @@ def comparison(i, m, flags, a, b):
     function = compare(flags[0], kind)
     if "ftz" in flags:
         plain = function
-        function = lambda x, y: plain(flushed(x), flushed(y))  # noqa: E731
+        function = lambda x, y: plain(flushed(x), flushed(y))
     bits = "b16" if kind in ("f16", "bf16") else kind
     x, y = m.source(i, a, bits), m.source(i, b, bits)
     if kind in ("f16", "bf16"):

@@ -58,7 +58,9 @@ def product_sum(i, m, kind):
         return apply(i, m, lambda a, b, c: high_product(a, b, kind) + c, kind)
     wide = WIDE[kind]
     kinds = [kind, kind, WIDER[kind]]
-    return apply(i, m, lambda a, b, c: a.astype(wide) * b.astype(wide) + c, kind, sources=kinds, result=WIDER[kind])
+    return apply(
+        i, m, lambda a, b, c: a.astype(wide) * b.astype(wide) + c, kind, sources=kinds, result=WIDER[kind]
+    )
 
 
 def quotient(i, m, kind):
@@ -247,7 +249,10 @@ def bytes_product(i, m):
     signs = [np.int8 if kind == "s32" else np.uint8 for kind in (a_kind, b_kind)]
 
     def dot(a, b, c):
-        parts = [np.atleast_1d(x).view(s).reshape(-1, 4).astype(np.int64) for x, s in zip((a, b), signs, strict=True)]
+        parts = [
+            np.atleast_1d(x).view(s).reshape(-1, 4).astype(np.int64)
+            for x, s in zip((a, b), signs, strict=True)
+        ]
         return ((parts[0] * parts[1]).sum(axis=1) + c.astype(np.int64)).astype(np.uint32)
 
     return apply(i, m, dot, "b32")

@@ -104,7 +104,7 @@ def store(i, m):
     return located(i, run)
 
 
-# ---- atomics ----------------------------------------------------------------------------------------------------
+# ---- atomics -----------------------------------------------------------------------------------------------
 
 CHANGES = {
     "add": lambda old, b: old + b, "max": max, "min": min, "exch": lambda old, b: b,
@@ -143,7 +143,7 @@ def atomic(i, m):
     return located(i, run)
 
 
-# ---- cp.async: nothing lands before the wait that covers it -----------------------------------------------------
+# ---- cp.async: nothing lands before the wait that covers it ------------------------------------------------
 
 CHUNK = 16
 
@@ -182,15 +182,18 @@ def copied(memory, address, sizes):
     if (address & (CHUNK - 1)).any():
         raise PtxError("a misaligned source")
     data = np.zeros((len(address), CHUNK), np.uint8)
-    for k in range(CHUNK):
-        reads = sizes > k
-        if reads.any():
-            data[reads, k] = memory.load(address[reads] + k, np.uint8)[0]
+    full = sizes == CHUNK
+    if full.any():
+        data[full] = np.stack(memory.load(address[full], np.uint64, 2, "cp.async"), axis=1).view(np.uint8)
+    for size in set(sizes[~full].tolist()) - {0}:
+        some = sizes == size
+        for k in range(size):
+            data[some, k] = memory.load(address[some] + k, np.uint8, what="cp.async")[0]
     return data
 
 
 def finish_copies(m, active, pending):
-    """Lets land what the active threads copied, but for their last `pending` groups (-1: also without a group)."""
+    """Lets land what the active threads copied, but for their last `pending` groups; -1: everything."""
     left = []
     for threads, places, data, groups in m.copies:
         done = np.broadcast_to(active, m.threads)[threads] & (groups < m.groups[threads] - pending)

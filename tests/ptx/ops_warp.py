@@ -90,11 +90,16 @@ def reduce(i, m):
     form = i.only("sync", "add", "min", "max", "and", "or", "xor")[1]
     kind = the_type(i, ("u32", "s32", "b32"))
     function, neutral = {
-        "add": (np.add, 0), "min": (np.minimum, np.iinfo(NUMPY[kind]).max), "max": (np.maximum, np.iinfo(NUMPY[kind]).min),
+        "add": (np.add, 0), "min": (np.minimum, np.iinfo(NUMPY[kind]).max),
+        "max": (np.maximum, np.iinfo(NUMPY[kind]).min),
         "and": (np.bitwise_and, NUMPY[kind](ALL_LANES) if kind != "s32" else -1), "or": (np.bitwise_or, 0),
         "xor": (np.bitwise_xor, 0),
     }[form]  # fmt: skip
-    value, mask, put = m.source(i, i.operands[1], kind), m.source(i, i.operands[2], "b32"), m.sink(i, i.operands[0], kind)
+    value, mask, put = (
+        m.source(i, i.operands[1], kind),
+        m.source(i, i.operands[2], "b32"),
+        m.sink(i, i.operands[0], kind),
+    )
 
     def run(active):
         values = by_warp(m, np.broadcast_to(value(), m.threads), 0)[np.arange(m.threads) // WARP]
@@ -115,7 +120,7 @@ def active_lanes(i, m):
     return run
 
 
-# ---- matrices ---------------------------------------------------------------------------------------------------
+# ---- matrices ----------------------------------------------------------------------------------------------
 
 EVERYONE = Imm(ALL_LANES, "int")
 
@@ -169,12 +174,14 @@ def multiply_matrices(i, m):
     d, a, b, c = (op.parts for op in i.operands)
     if (len(d), len(a), len(b), len(c)) != (4, 4, 2, 4):
         i.refuse("count of registers")
-    a, b = ([m.source(i, op, "b32") for op in part] for part in (a, b))
-    c, puts = [m.source(i, op, kind) for op in c], [m.sink(i, op, kind) for op in d]
+    a, b = ([m.values(i, op, "b32") for op in part] for part in (a, b))
+    c, puts = [m.values(i, op, kind) for op in c], [m.sink(i, op, kind) for op in d]
     exact = np.int64 if kind == "s32" else np.float64
 
     def fragment(gets, warps, places, storage):
-        registers = [np.broadcast_to(get(), m.threads).reshape(-1, WARP)[warps] for get in gets]
+        registers = [get().reshape(-1, WARP) for get in gets]
+        if len(warps) < len(registers[0]):
+            registers = [register[warps] for register in registers]
         return fragments.matrix(registers, places, storage)
 
     def run(active):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 BITS = {
     "pred": 1, "b8": 8, "u8": 8, "s8": 8, "b16": 16, "u16": 16, "s16": 16, "f16": 16, "bf16": 16,
-    "b32": 32, "u32": 32, "s32": 32, "f32": 32, "f16x2": 32, "bf16x2": 32, "b64": 64, "u64": 64, "s64": 64, "f64": 64,
+    "b32": 32, "u32": 32, "s32": 32, "f32": 32, "f16x2": 32, "bf16x2": 32,
+    "b64": 64, "u64": 64, "s64": 64, "f64": 64,
 }  # fmt: skip
 
 
@@ -116,8 +117,9 @@ class Program:
 
 
 VARIABLE = re.compile(
-    r"(?:\.(?:visible|extern|weak)\s+)*\.(?P<space>global|const|shared|local|param)\s+(?:\.align\s+(?P<align>\d+)\s+)?"
-    r"\.(?P<kind>\w+)\s+(?:\.ptr\s+(?:\.\w+\s+)?(?:\.align\s+\d+\s+)?)?(?P<name>[\w$]+)\s*(?P<shape>(?:\[\d*\]\s*)*)"
+    r"(?:\.(?:visible|extern|weak)\s+)*\.(?P<space>global|const|shared|local|param)\s+"
+    r"(?:\.align\s+(?P<align>\d+)\s+)?\.(?P<kind>\w+)\s+(?:\.ptr\s+(?:\.\w+\s+)?(?:\.align\s+\d+\s+)?)?"
+    r"(?P<name>[\w$]+)\s*(?P<shape>(?:\[\d*\]\s*)*)"
     r"(?:=\s*(?P<data>.*))?$",
     re.DOTALL,
 )
@@ -293,9 +295,8 @@ def operand(word, names):
         return Pair(operand(first.strip(), names), operand(second.strip(), names))
     if word.startswith("!"):
         return Not(operand(word[1:].strip(), names).name)
-    if float_bits := re.fullmatch(r"0([fFdD])([0-9a-fA-F]+)", word):
-        if len(float_bits[2]) == (8 if float_bits[1] in "fF" else 16):
-            return Imm(int(float_bits[2], 16), "f32" if float_bits[1] in "fF" else "f64")
+    if float_bits := re.fullmatch(r"0([fF][0-9a-fA-F]{8}|[dD][0-9a-fA-F]{16})", word):
+        return Imm(int(float_bits[1][1:], 16), "f32" if float_bits[1][0] in "fF" else "f64")
     if re.fullmatch(r"-?(0[xX][0-9a-fA-F]+|\d+)U?", word):
         return Imm(int(word.rstrip("U"), 0), "int")
     if word in names:

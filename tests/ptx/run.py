@@ -1,15 +1,15 @@
 """Executes the PTX that nvcc writes for a kernel file: the second runner of docs/cuda.md.
 
-    module = compile("cuda/layer_norm.cu")
-    memory = Memory()
-    out = memory.new((3, 64), np.float32)
-    module.launch(memory, "normalize<float>", 3, 256, 0, [rows(x, 3, 64, 64), rows(out, 3, 64, 64)])
-    memory.get(out)
+module = compile("cuda/layer_norm.cu")
+memory = Memory()
+out = memory.new((3, 64), np.float32)
+module.launch(memory, "normalize<float>", 3, 256, 0, [rows(x, 3, 64, 64), rows(out, 3, 64, 64)])
+memory.get(out)
 """
 
+import fcntl
 import functools
 import hashlib
-import os
 import re
 import shutil
 import struct
@@ -26,10 +26,21 @@ from .memory import Memory
 from .parse import BITS, PtxError, parse
 
 __all__ = ["Memory", "Module", "PtxError", "compile", "rows"]
-assert ops_convert and ops_float and ops_integer and ops_memory and ops_warp  # they register their instructions
+assert (
+    ops_convert and ops_float and ops_integer and ops_memory and ops_warp
+)  # they register their instructions
 
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = ["-std=c++20", "-O3", "-ptx", "-arch=sm_90", "--expt-relaxed-constexpr", "-Icuda/nvidia", "-Icuda", "-Isrc"]
+FLAGS = [
+    "-std=c++20",
+    "-O3",
+    "-ptx",
+    "-arch=sm_90",
+    "--expt-relaxed-constexpr",
+    "-Icuda/nvidia",
+    "-Icuda",
+    "-Isrc",
+]
 GRID_LIMITS = (2**31 - 1, 65535, 65535)
 
 
@@ -62,24 +73,31 @@ def compile(source):
     """The module of a file such as "cuda/layer_norm.cu"; its PTX is kept under build/ptx."""
     key = hashlib.sha256(fingerprint().encode() + (ROOT / source).read_bytes()).hexdigest()[:16]
     kept = ROOT / "build" / "ptx" / f"{Path(source).stem}-{key}.ptx"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}")
-        done = subprocess.run([nvcc(), *FLAGS, source, "-o", part], cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            raise PtxError(f"nvcc refuses {source}:\n{done.stderr}")
-        part.replace(kept)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.with_suffix(".lock").open("w") as lock:  # test processes side by side compile it once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            part = kept.with_suffix(".part")
+            command = [nvcc(), *FLAGS, source, "-o", part]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise PtxError(f"nvcc refuses {source}:\n{done.stderr}")
+            part.replace(kept)
     return Module(kept.read_text(), source)
 
 
 def demangled(names):
-    tool = shutil.which("c++filt") or shutil.which("cu++filt", path="/usr/local/cuda/bin") or pytest.skip("no c++filt")
+    tool = (
+        shutil.which("c++filt")
+        or shutil.which("cu++filt", path="/usr/local/cuda/bin")
+        or pytest.skip("no c++filt")
+    )
     done = subprocess.run([tool], input="\n".join(names), capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 
 def short_name(text):
-    """"void unisim::(anonymous namespace)::f<float>(float const*)" to "f<float>"."""
+    """ "void unisim::(anonymous namespace)::f<float>(float const*)" to "f<float>"."""
     text = text.replace("(anonymous namespace)", "").replace("<unnamed>", "").replace("::::", "::")
     depth, end = 0, len(text)
     for k, c in enumerate(text):
@@ -87,7 +105,8 @@ def short_name(text):
         if c == "(" and depth == 0:
             end = k
             break
-    return re.sub(r"^(void )?(unisim::)?(::)?", "", text[:end])
+    plain = re.sub(r"\b(\d+)(u|l|ul)\b", r"\1", text[:end])  # 64u: a number is a number
+    return re.sub(r"^(void )?(unisim::)?(::)?", "", plain)
 
 
 class Module:
@@ -108,9 +127,13 @@ class Module:
 
     def kernel(self, name):
         found = [own for short, own in self.names.items() if short == name]
-        found = found or [own for short, own in self.names.items() if re.match(re.escape(name) + r"(?!\w)", short)]
+        found = found or [
+            own for short, own in self.names.items() if re.match(re.escape(name) + r"(?!\w)", short)
+        ]
         if len(found) != 1:
-            raise PtxError(f"{self.source}: {len(found)} kernels are called {name}; there are {sorted(self.names)}")
+            raise PtxError(
+                f"{self.source}: {len(found)} kernels are called {name}; there are {sorted(self.names)}"
+            )
         return self.program.kernels[found[0]].read()
 
     def edited(self, pattern, replacement, count=0):
@@ -123,7 +146,11 @@ class Module:
     def launch(self, memory, name, grid, block, shared_bytes, args):
         grid, block = three(grid), three(block)
         kernel = self.kernel(name)
-        if np.prod(block) > 1024 or min(grid + block) < 1 or any(g > top for g, top in zip(grid, GRID_LIMITS, strict=True)):
+        if (
+            np.prod(block) > 1024
+            or min(grid + block) < 1
+            or any(g > top for g, top in zip(grid, GRID_LIMITS, strict=True))
+        ):
             raise PtxError(f"{name}: a grid of {grid} with blocks of {block}")
         if len(args) != len(kernel.params):
             raise PtxError(f"{name}: {len(args)} arguments for {len(kernel.params)} parameters")

@@ -1,4 +1,4 @@
-"""The three kinds of numbers that kernels store, as numpy arrays, and how tests compare with a definition in double."""
+"""The three kinds of numbers that kernels store, and how tests compare with a definition in double."""
 
 from dataclasses import dataclass
 
@@ -41,6 +41,10 @@ FLOAT = Stored("float", np.float32, 2.0**-24)
 BF16 = Stored("unisim::bf16", np.uint16, 2.0**-8)
 F16 = Stored("unisim::f16", np.uint16, 2.0**-11)
 KINDS = [FLOAT, BF16, F16]
+
+
+# mma up to its operands, the four registers of a and the two of b: for tests that swap them
+MMA = r"(mma\.sync[^{]*\{[^}]*\}, \{)(%r\d+),(%r\d+),(%r\d+),(%r\d+)\}, \{(%r\d+),(%r\d+)\}"
 
 
 def padded(array, stride, fill=0):

@@ -1,4 +1,4 @@
-"""attention from its PTX: on tensor cores in bf16 and f16, in plain float, causal, with grouped heads, of any alignment."""
+"""attention from its PTX: on tensor cores and in float, causal, with grouped heads, of any alignment."""
 
 import struct
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from .run import Memory, compile
-from .stored import BF16, F16, FLOAT, KINDS, Stored, refused, wrong
+from .stored import BF16, F16, FLOAT, KINDS, MMA, Stored, refused, wrong
 
 WIDTHS = (64, 72, 80, 128)
 
@@ -30,9 +30,8 @@ class Attention:
         return self.kind.random((self.items, tokens, heads, self.width), seed)
 
     def tokens(self):
-        q, k, v = (self.numbers(*shape) for shape in ((self.queries, self.heads, 1), (self.keys, self.kv_heads, 2),
-                                                      (self.keys, self.kv_heads, 3)))  # fmt: skip
-        return q, k, v
+        q = self.numbers(self.queries, self.heads, 1)
+        return q, self.numbers(self.keys, self.kv_heads, 2), self.numbers(self.keys, self.kv_heads, 3)
 
     def laid_out(self, memory, x):
         """The struct of a HeadRows whose tokens are a gap apart; the last gap is not there."""
@@ -49,7 +48,17 @@ class Attention:
         views = [self.laid_out(memory, x)[1] for x in (q, k, v)]
         out, view = self.laid_out(memory, np.full(q.shape, 0xFFFF if kind.size == 2 else np.nan, kind.dtype))
         args = b"".join(views) + view
-        args += struct.pack("<6qfB3x", self.items, self.heads, self.kv_heads, self.queries, self.keys, self.width, scale, self.causal)
+        args += struct.pack(
+            "<6qfB3x",
+            self.items,
+            self.heads,
+            self.kv_heads,
+            self.queries,
+            self.keys,
+            self.width,
+            scale,
+            self.causal,
+        )
         aligned = not self.shift and all(n * kind.size % 16 == 0 for n in (self.gap, self.width))
         name, rows, shared = self.instance()
         blocks = self.items * self.heads * -(-self.queries // rows)
@@ -65,7 +74,11 @@ class Attention:
         width = next(w for w in WIDTHS if self.width <= w)
         if self.kind.size == 4:
             return f"attend_float<{width}>", 64, 4 * (64 * width + 2 * 32 * width + 64 * 40)
-        return f"attend<{self.kind}, {width}, {self.parts}>", 64 * self.parts, 4 * 64 * 16 * 2 * -(-width // 16)
+        return (
+            f"attend<{self.kind}, {width}, {self.parts}>",
+            64 * self.parts,
+            4 * 64 * 16 * 2 * -(-width // 16),
+        )
 
     def want(self, scale=0.25):
         q, k, v = (self.kind.values(x) for x in self.tokens())
@@ -97,7 +110,9 @@ def test_every_number_of_queries_and_keys_is_served(kind, queries, keys):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("width", [8, 40, 72, 80, 88, 128])
 def test_every_head_width_is_served(kind, width):
-    assert not Attention(kind, items=2, heads=2, kv_heads=1, queries=17, keys=66, width=width, gap=8).differs(module_of(kind))
+    assert not Attention(kind, items=2, heads=2, kv_heads=1, queries=17, keys=66, width=width, gap=8).differs(
+        module_of(kind)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -119,7 +134,6 @@ def test_a_warp_takes_two_parts_of_many_queries(kind, causal):
     assert not Attention(kind, queries=131, keys=140, causal=causal, parts=2).differs(module_of(kind))
 
 
-MMA = r"(mma\.sync\.aligned\.m16n8k16\.[^{]*\{[^}]*\}, \{)(%r\d+),(%r\d+),(%r\d+),(%r\d+)\}, \{(%r\d+),(%r\d+)\}"
 FAULTS = {
     "two registers of a swapped": (MMA, r"\1\2,\4,\3,\5}, {\6,\7}"),
     "the registers of b swapped": (MMA, r"\1\2,\3,\4,\5}, {\7,\6}"),

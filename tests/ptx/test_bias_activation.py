@@ -63,7 +63,9 @@ def test_the_first_half_gates_the_second(kind, activation):
 
 
 def test_rows_are_taken_by_turns_and_no_bias_is_none():
-    out, want = activated(compile("cuda/bias_activation.cu"), BF16, 3, BF16.random((37, 8), 1), None, 8, blocks=2)
+    out, want = activated(
+        compile("cuda/bias_activation.cu"), BF16, 3, BF16.random((37, 8), 1), None, 8, blocks=2
+    )
     assert not wrong(out, want, tolerance(BF16, want))
 
 

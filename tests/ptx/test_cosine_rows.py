@@ -23,7 +23,10 @@ def definition(x, y):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@pytest.mark.parametrize("count, width, stride, shift", [(1, 1, 1, 0), (9, 37, 41, 0), (3, 264, 272, 0), (2, 1032, 1032, 0), (2, 40, 40, 1)])
+@pytest.mark.parametrize(
+    "count, width, stride, shift",
+    [(1, 1, 1, 0), (9, 37, 41, 0), (3, 264, 272, 0), (2, 1032, 1032, 0), (2, 40, 40, 1)],
+)
 def test_rows_are_compared_one_by_one(kind, count, width, stride, shift):
     a, b = kind.random((count, width), 1), kind.random((count, width), 2)
     if count > 2:

@@ -14,4 +14,6 @@ def test_every_instruction_of_a_kernel_file_is_known(name):
     module = compile(f"cuda/{name}")
     for kernel in module.program.kernels.values():
         args = [bytes(param.size) for param in kernel.params]
-        compile_kernel(kernel.read(), Machine(module.program, kernel, Memory(), (1, 1, 1), (32, 1, 1), 0, args))
+        compile_kernel(
+            kernel.read(), Machine(module.program, kernel, Memory(), (1, 1, 1), (32, 1, 1), 0, args)
+        )

@@ -22,7 +22,10 @@ def normalized(module, kind, x, stride, shift=0):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@pytest.mark.parametrize("count, width, stride, elements", [(1, 1, 1, 0), (9, 7, 9, 0), (3, 264, 264, 0), (8, 131, 136, 0), (2, 40, 40, 1)])
+@pytest.mark.parametrize(
+    "count, width, stride, elements",
+    [(1, 1, 1, 0), (9, 7, 9, 0), (3, 264, 264, 0), (8, 131, 136, 0), (2, 40, 40, 1)],
+)
 def test_rows_are_divided_by_their_lengths(kind, count, width, stride, elements):
     x = kind.random((count, width), 3)
     out, flag = normalized(compile("cuda/l2_normalize.cu"), kind, x, stride, elements * kind.size)

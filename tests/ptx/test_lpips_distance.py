@@ -13,7 +13,9 @@ def distances(module, kind, x, y, weight, start, parts):
     items, places, channels = x.shape
     memory, pack = Memory(), 16 // kind.size
     out, workspace = memory.put(start), memory.new((items, parts), np.float32) if parts > 1 else 0
-    layer = struct.pack("<QQQqqqQ", memory.put(x), memory.put(y), memory.put(weight), items, places, channels, workspace)
+    layer = struct.pack(
+        "<QQQqqqQ", memory.put(x), memory.put(y), memory.put(weight), items, places, channels, workspace
+    )
     lanes = 1
     while lanes < 32 and lanes * pack < channels:
         lanes *= 2
@@ -37,7 +39,10 @@ def sample(kind, items, places, channels):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@pytest.mark.parametrize("items, places, channels, parts", [(1, 1, 1, 1), (2, 37, 24, 1), (2, 9, 64, 4), (1, 70, 35, 2), (1, 17, 264, 1)])
+@pytest.mark.parametrize(
+    "items, places, channels, parts",
+    [(1, 1, 1, 1), (2, 37, 24, 1), (2, 9, 64, 4), (1, 70, 35, 2), (1, 17, 264, 1)],
+)
 def test_distances_are_added_to_what_is_there(kind, items, places, channels, parts):
     x, y, weight = sample(kind, items, places, channels)
     start = np.arange(items, dtype=np.float32) + 1
@@ -48,7 +53,9 @@ def test_distances_are_added_to_what_is_there(kind, items, places, channels, par
 
 def test_a_picture_is_at_no_distance_from_itself():
     x, _, weight = sample(BF16, 2, 9, 40)
-    assert (distances(compile("cuda/lpips_distance.cu"), BF16, x, x, weight, np.zeros(2, np.float32), 1) == 0).all()
+    assert (
+        distances(compile("cuda/lpips_distance.cu"), BF16, x, x, weight, np.zeros(2, np.float32), 1) == 0
+    ).all()
 
 
 FAULTS = {
@@ -63,4 +70,6 @@ def test_a_fault_in_the_ptx_gives_wrong_numbers(fault):
     x, y, weight = sample(FLOAT, 1, 70, 24)
     module = compile("cuda/lpips_distance.cu").edited(*FAULTS[fault])
     want = definition(x.astype(float), y.astype(float), weight)
-    assert refused(lambda: wrong(distances(module, FLOAT, x, y, weight, np.zeros(1, np.float32), 1), want, 1e-5))
+    assert refused(
+        lambda: wrong(distances(module, FLOAT, x, y, weight, np.zeros(1, np.float32), 1), want, 1e-5)
+    )

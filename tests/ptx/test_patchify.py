@@ -1,4 +1,4 @@
-"""patchify from its PTX: from bytes by way of shared memory, from bytes of large patches, and from float planes."""
+"""patchify from its PTX: from bytes through shared memory, from bytes of large patches, from float planes."""
 
 import struct
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ class Patches:
 
 
 SHAPES = [
-    Patches(1, 4, 4, 0, 0, 4, 4, 4, 4), Patches(2, 13, 17, 1, 2, 11, 14, 3, 5), Patches(1, 32, 40, 0, 3, 32, 35, 8, 8),
-    Patches(1, 9, 30, 2, 1, 7, 28, 7, 14),
+    Patches(1, 4, 4, 0, 0, 4, 4, 4, 4), Patches(2, 13, 17, 1, 2, 11, 14, 3, 5),
+    Patches(1, 32, 40, 0, 3, 32, 35, 8, 8), Patches(1, 9, 30, 2, 1, 7, 28, 7, 14),
 ]  # fmt: skip
 PIXELS = np.random.default_rng(1).integers(0, 256, 100000).astype(np.uint8)
 TABLE = np.random.default_rng(2).normal(size=(3, 256)).astype(np.float32)
@@ -69,7 +69,9 @@ def from_bytes(module, kind, p, *, group=None, shift=0, padding=0):
 @pytest.mark.parametrize("p", SHAPES, ids=lambda p: f"{p.patch_height}x{p.patch_width}")
 def test_bytes_become_the_table_s_numbers_patch_by_patch(kind, p):
     for group, shift, padding in [(p.grid()[1], 0, 0), (1, 5, 3), (2, 1, 1), (None, 3, 0)]:
-        out, want = from_bytes(compile("cuda/patchify.cu"), kind, p, group=group, shift=shift, padding=padding)
+        out, want = from_bytes(
+            compile("cuda/patchify.cu"), kind, p, group=group, shift=shift, padding=padding
+        )
         assert (out == want).all()
 
 
@@ -81,7 +83,13 @@ def test_planes_are_cut_into_patches(kind, p, channels, shift):
     count, wide = p.items * p.grid()[0] * p.grid()[1], channels * p.patch_height * p.patch_width
     memory = Memory()
     out = memory.new((count, wide), kind.dtype)
-    args = [memory.put(planes, shift), channels, p.packed(), rows(out, count, wide, wide), wide * kind.size % 16 == 0]
+    args = [
+        memory.put(planes, shift),
+        channels,
+        p.packed(),
+        rows(out, count, wide, wide),
+        wide * kind.size % 16 == 0,
+    ]
     compile("cuda/patchify.cu").launch(memory, f"patchify_planes<{kind}>", count, 64, 0, args)
     assert (memory.get(out) == kind.bits(p.cut(planes.transpose(0, 2, 3, 1)))).all()
 

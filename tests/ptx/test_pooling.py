@@ -21,7 +21,9 @@ def pooled(module, kind, x, *, index=None, first=None, stride=None, shift=0):
         args = [pooling, chosen, aligned and stride % pack == 0]
         module.launch(memory, f"copy_rows<{kind}>", -(-items // 8), 256, 0, args)
     else:
-        module.launch(memory, f"mean_rows<{kind}>", items * -(-width // (32 * pack)), 256, 0, [pooling, first, aligned])
+        module.launch(
+            memory, f"mean_rows<{kind}>", items * -(-width // (32 * pack)), 256, 0, [pooling, first, aligned]
+        )
     result = memory.get(out)
     assert (result[:, width:].view(np.uint8) == 0xFF).all()
     return result[:, :width]

@@ -23,7 +23,12 @@ def quantized(module, kind, x, stride, out_stride, shift=0):
 
 def definition(values):
     scale = (np.abs(values).max(axis=1) / 127).astype(np.float32)
-    divided = np.divide(values.astype(np.float32), scale[:, None], where=scale[:, None] > 0, out=np.zeros(values.shape, np.float32))
+    divided = np.divide(
+        values.astype(np.float32),
+        scale[:, None],
+        where=scale[:, None] > 0,
+        out=np.zeros(values.shape, np.float32),
+    )
     q = np.clip(np.rint(divided), -127, 127).astype(np.int8)
     missed = np.sqrt(((values - scale[:, None].astype(float) * q) ** 2).sum(axis=1))
     return q, scale, missed
@@ -36,7 +41,9 @@ def definition(values):
 def test_rows_become_bytes_and_the_residual_is_an_upper_bound(kind, count, width, stride, out_stride, shift):
     x = kind.random((count, width), 1, scale=0.1)
     x[count - 1, :] = 0
-    q, scale, residual = quantized(compile("cuda/quantize_rows.cu"), kind, x, stride, out_stride, shift * kind.size)
+    q, scale, residual = quantized(
+        compile("cuda/quantize_rows.cu"), kind, x, stride, out_stride, shift * kind.size
+    )
     want_q, want_scale, missed = definition(kind.values(x))
     assert (q == want_q).all() and (scale == want_scale).all()
     assert (residual >= missed).all() and (residual <= missed * (1 + 3e-7) + 1e-40).all()
@@ -51,5 +58,5 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_ptx_gives_wrong_bytes(fault):
     x = FLOAT.random((2, 264), 1)
-    q, scale, _ = quantized(compile("cuda/quantize_rows.cu").edited(*FAULTS[fault]), FLOAT, x, 264, 264)
+    q, *_ = quantized(compile("cuda/quantize_rows.cu").edited(*FAULTS[fault]), FLOAT, x, 264, 264)
     assert not (q == definition(x.astype(float))[0]).all()

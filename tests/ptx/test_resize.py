@@ -33,7 +33,9 @@ def passed(x, first, count, weights):
     """Along axis 0."""
     out = np.empty((len(first), *x.shape[1:]), np.uint8)
     for i, (start, n) in enumerate(zip(first, count, strict=True)):
-        total = np.tensordot(weights[i, :n].astype(np.int64), x[start : start + n].astype(np.int64), 1) + (1 << BITS - 1)
+        total = np.tensordot(weights[i, :n].astype(np.int64), x[start : start + n].astype(np.int64), 1) + (
+            1 << BITS - 1
+        )
         out[i] = np.clip(total >> BITS, 0, 255)
     return out
 
@@ -47,8 +49,15 @@ def picture(height, width, stride):
 def horizontal(module, height, inputs, outputs, most, *, padding=0, shift=0):
     memory, wide = Memory(), 3 * inputs
     x, axis = picture(height, wide, wide + padding), axis_of(outputs, inputs, most)
-    source, out = memory.put(x.reshape(-1)[: (height - 1) * (wide + padding) + wide], shift), memory.new((height, 3 * outputs), np.uint8)
-    args = [rows(source, height, wide, wide + padding), rows(out, height, 3 * outputs, 3 * outputs), put_axis(memory, *axis)]
+    source, out = (
+        memory.put(x.reshape(-1)[: (height - 1) * (wide + padding) + wide], shift),
+        memory.new((height, 3 * outputs), np.uint8),
+    )
+    args = [
+        rows(source, height, wide, wide + padding),
+        rows(out, height, 3 * outputs, 3 * outputs),
+        put_axis(memory, *axis),
+    ]
     blocks = -(-outputs // 32) * -(-height // 8)
     module.launch(memory, "pass_horizontally", blocks, 256, 0, [*args, 3 * outputs % 4 == 0, True])
     pixels = x[:, :wide].reshape(height, inputs, 3).transpose(1, 0, 2)
@@ -58,10 +67,15 @@ def horizontal(module, height, inputs, outputs, most, *, padding=0, shift=0):
 def vertical(module, inputs, outputs, width, most, *, padding=0, shift=0):
     memory, stride = Memory(), width + padding
     x, axis = picture(inputs, width, stride), axis_of(outputs, inputs, most)
-    source, out = memory.put(x.reshape(-1)[: (inputs - 1) * stride + width], shift), memory.new((outputs, width), np.uint8)
+    source, out = (
+        memory.put(x.reshape(-1)[: (inputs - 1) * stride + width], shift),
+        memory.new((outputs, width), np.uint8),
+    )
     args = [rows(source, inputs, width, stride), rows(out, outputs, width, width), put_axis(memory, *axis)]
     blocks = -(-width // 512) * -(-outputs // 8)
-    module.launch(memory, "pass_vertically", blocks, 256, 0, [*args, stride % 16 == 0 and not shift, width % 16 == 0])
+    module.launch(
+        memory, "pass_vertically", blocks, 256, 0, [*args, stride % 16 == 0 and not shift, width % 16 == 0]
+    )
     return memory.get(out), passed(x[:, :width], *axis)
 
 
@@ -69,15 +83,20 @@ def vertical(module, inputs, outputs, width, most, *, padding=0, shift=0):
     (1, 1, 1, 1, 0, 0), (9, 40, 36, 5, 0, 0), (3, 17, 33, 9, 5, 1), (2, 70, 8, 12, 2, 3), (2, 8, 35, 4, 0, 2),
 ])  # fmt: skip
 def test_the_horizontal_pass_has_the_bits_of_the_definition(height, inputs, outputs, most, padding, shift):
-    out, want = horizontal(compile("cuda/resize.cu"), height, inputs, outputs, most, padding=padding, shift=shift)
+    out, want = horizontal(
+        compile("cuda/resize.cu"), height, inputs, outputs, most, padding=padding, shift=shift
+    )
     assert (out == want).all()
 
 
 @pytest.mark.parametrize("inputs, outputs, width, most, padding, shift", [
-    (1, 1, 1, 1, 0, 0), (20, 9, 48, 5, 0, 0), (9, 17, 51, 4, 3, 1), (30, 3, 530, 12, 6, 0), (5, 4, 13, 3, 0, 2), (4, 3, 16, 2, 16, 0),
+    (1, 1, 1, 1, 0, 0), (20, 9, 48, 5, 0, 0), (9, 17, 51, 4, 3, 1), (30, 3, 530, 12, 6, 0),
+    (5, 4, 13, 3, 0, 2), (4, 3, 16, 2, 16, 0),
 ])  # fmt: skip
 def test_the_vertical_pass_has_the_bits_of_the_definition(inputs, outputs, width, most, padding, shift):
-    out, want = vertical(compile("cuda/resize.cu"), inputs, outputs, width, most, padding=padding, shift=shift)
+    out, want = vertical(
+        compile("cuda/resize.cu"), inputs, outputs, width, most, padding=padding, shift=shift
+    )
     assert (out == want).all()
 
 

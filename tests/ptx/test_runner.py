@@ -9,7 +9,10 @@ import pytest
 from .numbers16 import bf16_bits, bf16_values, f16_bits
 from .written import element_wise
 
-EDGES = {bits: [0, 1, 2, 3, (1 << bits - 1) - 1, 1 << bits - 1, (1 << bits) - 1, (1 << bits) - 2] for bits in (16, 32, 64)}
+EDGES = {
+    bits: [0, 1, 2, 3, (1 << bits - 1) - 1, 1 << bits - 1, (1 << bits) - 1, (1 << bits) - 2]
+    for bits in (16, 32, 64)
+}
 
 
 def integers(kind, seed, count=200):
@@ -37,7 +40,8 @@ def towards_zero(a, b):
 
 TWO = {
     "add": lambda a, b, n: a + b, "sub": lambda a, b, n: a - b, "mul.lo": lambda a, b, n: a * b,
-    "mul.hi": lambda a, b, n: (a * b) >> n, "min": lambda a, b, n: min(a, b), "max": lambda a, b, n: max(a, b),
+    "mul.hi": lambda a, b, n: (a * b) >> n,
+    "min": lambda a, b, n: min(a, b), "max": lambda a, b, n: max(a, b),
     "div": lambda a, b, n: towards_zero(a, b), "rem": lambda a, b, n: a - b * towards_zero(a, b),
 }  # fmt: skip
 
@@ -150,7 +154,9 @@ def test_fused_products_round_once(kind, number):
     a, b = floats(1, kind=number), floats(2, kind=number)
     c = np.where(np.arange(200) % 2, -(a * b), floats(3, kind=number)).astype(number)
     out = element_wise(f"fma.rn.{kind}", kind, [kind] * 3, a, b, c)
-    exact = [Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z)) for x, y, z in zip(a, b, c, strict=True)]
+    exact = [
+        Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z)) for x, y, z in zip(a, b, c, strict=True)
+    ]
     near = [number(float(x)) for x in exact]  # rounded twice for f32; where that matters the last test looks
     assert [float(x) for x in out] == [float(x) for x in near]
 
@@ -179,8 +185,10 @@ def test_float_arithmetic_is_ieee_and_keeps_subnormals_unless_told():
     assert element_wise("add.sat.f32", "f32", ["f32"] * 2, [0.5, -1, nan], [3, 0.5, 0]).tolist() == [1, 0, 0]
 
 
-@pytest.mark.parametrize("name, f", [("ex2.approx.ftz", np.exp2), ("lg2.approx", np.log2), ("rcp.approx.ftz", lambda a: 1 / a),
-                                     ("rsqrt.approx", lambda a: a**-0.5), ("sqrt.rn", np.sqrt), ("tanh.approx", np.tanh)])  # fmt: skip
+@pytest.mark.parametrize("name, f", [
+    ("ex2.approx.ftz", np.exp2), ("lg2.approx", np.log2), ("rcp.approx.ftz", lambda a: 1 / a),
+    ("rsqrt.approx", lambda a: a**-0.5), ("sqrt.rn", np.sqrt), ("tanh.approx", np.tanh),
+])  # fmt: skip
 def test_functions_of_floats_are_near(name, f):
     a = np.abs(floats(1)) % 30 + 0.01
     out = element_wise(f"{name}.f32", "f32", ["f32"], a)
@@ -189,8 +197,26 @@ def test_functions_of_floats_are_near(name, f):
 
 def test_floats_become_integers_as_the_rounding_says():
     a = [2.5, -2.5, 3.5, 1e20, -1e20, math.nan, -0.75, 300.0]
-    assert element_wise("cvt.rni.s32.f32", "s32", ["f32"], a).tolist() == [2, -2, 4, 2**31 - 1, -(2**31), 0, -1, 300]
-    assert element_wise("cvt.rzi.s32.f32", "s32", ["f32"], a).tolist() == [2, -2, 3, 2**31 - 1, -(2**31), 0, 0, 300]
+    assert element_wise("cvt.rni.s32.f32", "s32", ["f32"], a).tolist() == [
+        2,
+        -2,
+        4,
+        2**31 - 1,
+        -(2**31),
+        0,
+        -1,
+        300,
+    ]
+    assert element_wise("cvt.rzi.s32.f32", "s32", ["f32"], a).tolist() == [
+        2,
+        -2,
+        3,
+        2**31 - 1,
+        -(2**31),
+        0,
+        0,
+        300,
+    ]
     assert element_wise("cvt.rzi.u32.f32", "u32", ["f32"], a).tolist() == [2, 0, 3, 2**32 - 1, 0, 0, 0, 300]
     assert element_wise("cvt.rmi.s64.f32", "s64", ["f32"], a[:3]).tolist() == [2, -3, 3]
     assert element_wise("cvt.rni.f32.f32", "f32", ["f32"], a[:3]).tolist() == [2, -2, 4]
@@ -210,7 +236,9 @@ def test_integers_change_width_with_their_sign():
 
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_16_bit_floats_round_to_even():
-    a = np.concatenate([floats(1), np.array([1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 1e9, math.inf])])
+    a = np.concatenate(
+        [floats(1), np.array([1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, 1 + 3 * 2.0**-11, 1e9, math.inf])]
+    )
     out = element_wise("cvt.rn.f16.f32", "b16", ["f32"], a)
     assert (out == a.astype(np.float32).astype(np.float16).view(np.uint16)).all()
     bits = element_wise("cvt.rn.bf16.f32", "b16", ["f32"], a)

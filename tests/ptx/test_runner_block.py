@@ -1,19 +1,22 @@
-"""The runner's memory, warps and matrices: what it must compute and what it must refuse, on PTX written by hand."""
+"""The runner's threads and memory: what it must compute and what it must refuse, on PTX written by hand."""
 
 import numpy as np
 import pytest
 
 from .run import Memory, PtxError
-from .written import module, place, run
+from .written import place, run
 
 ELEMENT = place("%rd50", "%rd0", 4)
+SHUFFLE = "shfl.sync.bfly.b32 %r1, %r50, 1, 31, -1;"
 
 
-# ---- threads that part ------------------------------------------------------------------------------------------
+# ---- threads that part -------------------------------------------------------------------------------------
 
 
 def test_threads_that_loop_different_times_meet_again_and_shuffle():
-    body = ELEMENT + """
+    body = (
+        ELEMENT
+        + """
       mov.u32 %r1, 0;
     loop:
       add.s32 %r1, %r1, 1;
@@ -22,12 +25,15 @@ def test_threads_that_loop_different_times_meet_again_and_shuffle():
       shfl.sync.bfly.b32 %r2|%p2, %r1, 1, 31, -1;
       st.global.u32 [%rd0], %r2;
     """
+    )
     (out,) = run(body, 64, np.zeros(64, np.uint32))
     assert out.tolist() == [(k ^ 1) + 1 for k in range(64)]
 
 
 def test_lanes_whose_code_lies_later_are_waited_for():
-    body = ELEMENT + """
+    body = (
+        ELEMENT
+        + """
       mov.u32 %r1, 5;
       and.b32 %r3, %r50, 1;
       setp.eq.u32 %p1, %r3, 0;
@@ -40,12 +46,15 @@ def test_lanes_whose_code_lies_later_are_waited_for():
       mov.u32 %r1, 7;
       bra.uni meet;
     """
+    )
     (out,) = run(body, 32, np.zeros(32, np.uint32))
     assert out.tolist() == [7 if k % 2 else 5 for k in range(32)]
 
 
 def test_barriers_wait_for_all_who_have_not_returned():
-    body = ELEMENT + """
+    body = (
+        ELEMENT
+        + """
       setp.ge.u32 %p1, %r50, 40;
       @%p1 bra done;
       setp.ge.u32 %p2, %r50, 20;
@@ -61,12 +70,15 @@ def test_barriers_wait_for_all_who_have_not_returned():
       st.global.u32 [%rd0], %r5;
     done:
     """
+    )
     (out,) = run(body, 64, np.full(64, 9, np.uint32), outside=".shared .align 16 .b8 s[160];")
     assert out.tolist() == [0xFFFFFFFF] * 20 + list(range(20))[::-1] + [9] * 24
 
 
 def test_a_table_of_branches_is_followed():
-    body = ELEMENT + """
+    body = (
+        ELEMENT
+        + """
       and.b32 %r1, %r50, 3;
       brx.idx %r1, targets;
     targets: .branchtargets a, b, a, c;
@@ -76,15 +88,16 @@ def test_a_table_of_branches_is_followed():
     done:
       st.global.u32 [%rd0], %r2;
     """
+    )
     assert run(body, 8, np.zeros(8, np.uint32))[0].tolist() == [10, 11, 10, 12] * 2
 
 
 @pytest.mark.parametrize("body, what", [
     ("setp.lt.u32 %p1, %r50, 8; @%p1 bra a; bar.sync 0; bra b; a: bar.sync 0; b:", "deadlock"),
-    ("setp.lt.u32 %p1, %r50, 8; @%p1 bra a; shfl.sync.bfly.b32 %r1, %r50, 1, 31, -1; bra b; a: bar.sync 0; b:", "deadlock"),
-    ("setp.lt.u32 %p1, %r50, 8; @%p1 ret; shfl.sync.bfly.b32 %r1, %r50, 1, 31, -1;", "has returned"),
+    ("setp.lt.u32 %p1, %r50, 8; @%p1 bra a; " + SHUFFLE + " bra b; a: bar.sync 0; b:", "deadlock"),
+    ("setp.lt.u32 %p1, %r50, 8; @%p1 ret; " + SHUFFLE, "has returned"),
     ("shfl.sync.bfly.b32 %r1, %r50, 1, 31, 0xffff;", "omits the caller"),
-    ("setp.ge.u32 %p1, %r50, 16; @%p1 ret; shfl.sync.bfly.b32 %r1, %r50, 16, 31, 0xffff;", "lane that the mask omits"),
+    ("setp.ge.u32 %p1, %r50, 16; @%p1 ret; shfl.sync.bfly.b32 %r1, %r50, 16, 31, 0xffff;", "the mask omits"),
 ])  # fmt: skip
 def test_warp_operations_and_barriers_without_their_threads_are_refused(body, what):
     with pytest.raises(PtxError, match=what):
@@ -92,12 +105,17 @@ def test_warp_operations_and_barriers_without_their_threads_are_refused(body, wh
 
 
 def test_an_unknown_instruction_modifier_or_type_fails_with_its_line():
-    for line in ("frobnicate.b32 %r1, %r2;", "add.rz.f32 %f1, %f2, %f3;", "ld.global.foo.u32 %r1, [%rd50];", "popc.f32 %r1, %f1;"):
+    for line in (
+        "frobnicate.b32 %r1, %r2;",
+        "add.rz.f32 %f1, %f2, %f3;",
+        "ld.global.foo.u32 %r1, [%rd50];",
+        "popc.f32 %r1, %f1;",
+    ):
         with pytest.raises(PtxError, match=r"line \d+.*" + line.split(".")[0]):
             run(line, 32)
 
 
-# ---- memory -----------------------------------------------------------------------------------------------------
+# ---- memory ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("code, what", [
@@ -151,23 +169,38 @@ def test_generic_addresses_reach_shared_global_and_local_memory():
       st.u32 [%rd7], %r1;
       ld.local.u32 %r2, [%rd3+4];
     """
-    assert run(body, 4, np.zeros(4, np.uint32), outside=".shared .align 16 .b8 s[16];")[0].tolist() == [0, 1, 2, 3]
+    assert run(body, 4, np.zeros(4, np.uint32), outside=".shared .align 16 .b8 s[16];")[0].tolist() == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_constant_arrays_hold_their_initial_numbers():
-    body = ELEMENT + """
+    body = (
+        ELEMENT
+        + """
       mov.u64 %rd1, numbers;
       mul.wide.u32 %rd2, %r50, 4;
       add.s64 %rd3, %rd1, %rd2;
       ld.const.f32 %f1, [%rd3];
       st.global.f32 [%rd0], %f1;
     """
-    out = run(body, 3, np.zeros(3, np.float32), outside=".const .align 4 .f32 numbers[3] = {0f3F800000, 0f40000000, 0fC0400000};")
+    )
+    out = run(
+        body,
+        3,
+        np.zeros(3, np.float32),
+        outside=".const .align 4 .f32 numbers[3] = {0f3F800000, 0f40000000, 0fC0400000};",
+    )
     assert out[0].tolist() == [1, 2, -3]
 
 
 def test_atomics_lose_nothing_and_return_what_was():
-    body = ELEMENT + """
+    body = (
+        ELEMENT
+        + """
       atom.global.add.u32 %r1, [%rd51], 2;
       st.global.u32 [%rd0], %r1;
       red.global.max.s32 [%rd51+4], %r50;
@@ -175,12 +208,13 @@ def test_atomics_lose_nothing_and_return_what_was():
       cvt.rn.f32.u32 %f1, %r50;
       red.global.add.f32 [%rd51+12], %f1;
     """
+    )
     old, to = run(body, 50, np.zeros(50, np.uint32), np.array([0, -5, 7, 0], np.int32), grid=2)
     assert sorted(old) == [100 + 2 * k for k in range(50)]
     assert to[:3].tolist() == [200, 49, 0] and to.view(np.float32)[3] == 2 * sum(range(50))
 
 
-# ---- cp.async ---------------------------------------------------------------------------------------------------
+# ---- cp.async ----------------------------------------------------------------------------------------------
 
 COPY = """
   mov.u32 %r1, s;
@@ -199,7 +233,13 @@ COPY = """
 
 def copies(wait, size=16, count=128):
     outside = ".shared .align 16 .b8 s[512];"
-    return run(COPY.format(wait=wait, size=size), 32, np.arange(count, dtype=np.uint32), np.zeros(32, np.uint32), outside=outside)[1]
+    return run(
+        COPY.format(wait=wait, size=size),
+        32,
+        np.arange(count, dtype=np.uint32),
+        np.zeros(32, np.uint32),
+        outside=outside,
+    )[1]
 
 
 def test_a_copy_lands_at_its_wait_and_fills_the_rest_with_zeros():
@@ -218,125 +258,3 @@ def test_a_copy_reads_no_more_than_it_was_told():
     with pytest.raises(PtxError, match="out of bounds"):
         copies("cp.async.wait_group 0;", count=127)
     assert copies("cp.async.wait_group 0;", size=12, count=127)[31] == 126
-
-
-# ---- warps ------------------------------------------------------------------------------------------------------
-
-
-def shuffled(mode, by, clamp):
-    body = ELEMENT + f"shfl.sync.{mode}.b32 %r1|%p1, %r50, {by}, {clamp}, -1;\nselp.b32 %r2, %r1, 99, %p1;\nst.global.u32 [%rd0], %r2;\n"
-    return run(body, 64, np.zeros(64, np.uint32))[0].tolist()
-
-
-def test_shuffles_stay_in_their_segment_and_say_whether_they_did():
-    assert shuffled("bfly", 16, 31) == [k ^ 16 for k in range(64)]
-    assert shuffled("up", 3, 0) == [k - 3 if k % 32 >= 3 else 99 for k in range(64)]
-    assert shuffled("down", 2, 31) == [k + 2 if k % 32 < 30 else 99 for k in range(64)]
-    assert shuffled("idx", 5, 0x181F) == [k // 8 * 8 + 5 for k in range(64)]  # width 8: segment mask 24, clamp 31
-    assert shuffled("down", 1, 0x1C1F) == [k + 1 if k % 4 < 3 else 99 for k in range(64)]
-
-
-def test_votes_and_reductions_count_the_lanes_of_the_mask():
-    body = ELEMENT + """
-      and.b32 %r1, %r50, 3;
-      setp.eq.u32 %p1, %r1, 1;
-      vote.sync.ballot.b32 %r2, %p1, -1;
-      vote.sync.any.pred %p2, %p1, -1;
-      vote.sync.all.pred %p3, %p1, -1;
-      selp.b32 %r3, 1, 0, %p2;
-      selp.b32 %r4, 2, 0, %p3;
-      redux.sync.add.s32 %r5, %r50, -1;
-      redux.sync.min.s32 %r6, %r50, -1;
-      add.s32 %r7, %r3, %r4;
-      xor.b32 %r8, %r2, %r5;
-      xor.b32 %r9, %r8, %r6;
-      add.s32 %r9, %r9, %r7;
-      st.global.u32 [%rd0], %r9;
-    """
-    (out,) = run(body, 64, np.zeros(64, np.uint32))
-    want = [(0x22222222 ^ sum(range(k, k + 32)) ^ k) + 1 for k in (0, 32)]
-    assert out[:32].tolist() == [want[0]] * 32 and out[32:].tolist() == [want[1]] * 32
-
-
-# ---- matrices ---------------------------------------------------------------------------------------------------
-
-
-def loaded(form, count):
-    """Registers of ldmatrix over matrices whose number at row r and column c of matrix i is 64 i + 8 r + c."""
-    registers = ", ".join(f"%r{k}" for k in range(count))
-    body = f"""
-      mov.u32 %r10, s;
-      mul.wide.u32 %rd1, %r50, 16;
-      add.s64 %rd2, %rd50, %rd1;
-      ld.global.v4.u32 {{%r20, %r21, %r22, %r23}}, [%rd2];
-      mad.lo.u32 %r11, %r50, 16, %r10;
-      st.shared.v4.u32 [%r11], {{%r20, %r21, %r22, %r23}};
-      bar.sync 0;
-      ldmatrix.sync.aligned.m8n8.{form}.shared.b16 {{{registers}}}, [%r11];
-      mul.wide.u32 %rd3, %r50, {4 * count};
-      add.s64 %rd4, %rd51, %rd3;
-    """ + "".join(f"st.global.u32 [%rd4+{4 * k}], %r{k};\n" for k in range(count))
-    arrays = np.arange(256, dtype=np.uint16), np.zeros((32, count), np.uint32)
-    return run(body, 32, *arrays, outside=".shared .align 16 .b8 s[512];")[1].view(np.uint16).reshape(32, count, 2)
-
-
-@pytest.mark.parametrize("form, count", [("x1", 1), ("x2", 2), ("x4", 4), ("x1.trans", 1), ("x2.trans", 2), ("x4.trans", 4)])
-def test_each_lane_receives_two_neighbours_of_its_row_or_column(form, count):
-    out = loaded(form, count)
-    for lane in range(32):
-        for i in range(count):
-            first, second = (8 * (lane // 4) + 2 * (lane % 4), 1) if "trans" not in form else (8 * 2 * (lane % 4) + lane // 4, 8)
-            assert out[lane, i].tolist() == [64 * i + first, 64 * i + first + second]
-
-
-def words(numbers):
-    return np.ascontiguousarray(np.array(numbers)).view(np.uint32)
-
-
-def product(form, a, b, c):
-    """[16, 8] by one mma, of registers filled element by element as the manual's figures number them."""
-    per = 2 if a.dtype.itemsize == 2 else 4
-    left, right = np.zeros((32, 4 * per), a.dtype), np.zeros((32, 2 * per), b.dtype)
-    sums = np.zeros((32, 4), c.dtype)
-    for lane in range(32):
-        g, t = divmod(lane, 4)
-        for e in range(4 * per):
-            left[lane, e] = a[g + (8 if e // per in (1, 3) else 0), t * per + e % per + (4 * per if e >= 2 * per else 0)]
-        for e in range(2 * per):
-            right[lane, e] = b[t * per + e % per + (4 * per if e >= per else 0), g]
-        for e in range(4):
-            sums[lane, e] = c[g + (8 if e >= 2 else 0), 2 * t + e % 2]
-    kind, bank = ("s32", "%r2") if a.dtype == np.int8 else ("f32", "%f")
-    out = ", ".join(f"{bank}{k}" for k in range(4))
-    body = "".join(place(f"%rd{51 + k}", f"%rd{k}", width) for k, width in enumerate((16, 8, 16)))
-    body += f"""
-      ld.global.v4.u32 {{%r0, %r1, %r2, %r3}}, [%rd0];
-      ld.global.v2.u32 {{%r4, %r5}}, [%rd1];
-      ld.global.v4.{kind} {{{out}}}, [%rd2];
-      mma.sync.aligned.{form} {{{out}}}, {{%r0, %r1, %r2, %r3}}, {{%r4, %r5}}, {{{out}}};
-    """ + place("%rd50", "%rd3", 16) + f"st.global.v4.{kind} [%rd3], {{{out}}};\n"
-    d = run(body, 32, np.zeros((32, 4), c.dtype), words(left), words(right), sums)[0]
-    full = np.zeros((16, 8), c.dtype)
-    for lane in range(32):
-        for e in range(4):
-            full[lane // 4 + (8 if e >= 2 else 0), 2 * (lane % 4) + e % 2] = d[lane, e]
-    return full
-
-
-@pytest.mark.parametrize("kind", ["bf16", "f16"])
-def test_products_of_16_bit_floats_are_those_of_the_matrices(kind):
-    a = np.arange(256).reshape(16, 16).astype(np.float32)  # distinct, and exact in either kind
-    b = (np.arange(128).reshape(16, 8) - 50).astype(np.float32)
-    c = (np.arange(128).reshape(16, 8) * 1000).astype(np.float32)
-    store = (lambda x: (x.view(np.uint32) >> 16).astype(np.uint16)) if kind == "bf16" else (lambda x: x.astype(np.float16))
-    out = product(f"m16n8k16.row.col.f32.{kind}.{kind}.f32", store(a), store(b), c)
-    assert (out == a.astype(float) @ b.astype(float) + c).all()
-
-
-def test_products_of_bytes_are_exact():
-    draw = np.random.default_rng(3)
-    a, b = (draw.integers(-128, 128, shape).astype(np.int8) for shape in ((16, 32), (32, 8)))
-    a.reshape(-1)[:256] = np.arange(256) - 128
-    c = draw.integers(-(2**31), 2**31, (16, 8)).astype(np.int32)
-    out = product("m16n8k32.row.col.s32.s8.s8.s32", a, b, c)
-    assert (out == (a.astype(np.int64) @ b.astype(np.int64) + c).astype(np.int32)).all()

@@ -22,7 +22,10 @@ def divided(module, number, kind, x, squares, stride, out_stride, aligned):
 
 @pytest.mark.parametrize("number, dtype", [("float", np.float32), ("double", np.float64)])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@pytest.mark.parametrize("count, width, stride, aligned", [(9, 72, 72, True), (2, 37, 41, False), (3, 133, 136, True), (1, 1, 1, False)])
+@pytest.mark.parametrize(
+    "count, width, stride, aligned",
+    [(9, 72, 72, True), (2, 37, 41, False), (3, 133, 136, True), (1, 1, 1, False)],
+)
 def test_rows_are_divided_by_their_lengths_and_rounded(number, dtype, kind, count, width, stride, aligned):
     x = np.random.default_rng(1).normal(size=(count, width)).astype(dtype)
     x[count - 1] *= count > 1
@@ -45,4 +48,6 @@ def test_a_fault_in_the_ptx_is_seen(fault):
     squares = (x.astype(np.float64) ** 2).sum(axis=1)
     module = compile("cuda/unit_rows.cu").edited(*FAULTS[fault])
     want = x / np.sqrt(squares)[:, None]
-    assert refused(lambda: not np.allclose(divided(module, "float", KINDS[0], x, squares, 64, 64, True), want))
+    assert refused(
+        lambda: not np.allclose(divided(module, "float", KINDS[0], x, squares, 64, 64, True), want)
+    )

@@ -49,7 +49,8 @@ def place(base, register, width):
 
 REGISTER = {"16": "%rs", "32": "%r", "64": "%rd", "f32": "%f", "f64": "%fd"}
 NUMBERS = {
-    "s16": np.int16, "u16": np.uint16, "b16": np.uint16, "s32": np.int32, "u32": np.uint32, "b32": np.uint32, "s64": np.int64,
+    "s16": np.int16, "u16": np.uint16, "b16": np.uint16, "s32": np.int32, "u32": np.uint32, "b32": np.uint32,
+    "s64": np.int64,
     "u64": np.uint64, "b64": np.uint64, "f32": np.float32, "f64": np.float64, "s8": np.int8, "u8": np.uint8,
 }  # fmt: skip
 
