@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <mutex>
 
 #include "bridge.h"
 #include "kernels.h"
 #include "measured_rows.h"
+#include "mining_on_place.h"
+#include "pair_mining.h"
+#include "pair_tiles.h"
+#include "run_on.h"
 #include "tasks.h"
 
 namespace unisim {
@@ -19,18 +22,9 @@ constexpr int64_t kBlockPanels = 4;  ///< panels of a block: two blocks of 128 r
 
 int64_t blocks_of(int64_t panels) { return (panels + kBlockPanels - 1) / kBlockPanels; }
 
-/// The blocks of the upper triangle, numbered column after column: 0 is (0, 0), 1 (0, 1), 2 (1, 1), 3 (0, 2),
-/// ...
-struct Block {
-  int64_t row;
-  int64_t column;
-};
-
-Block block_of(int64_t task) {
-  auto column = static_cast<int64_t>((std::sqrt(8.0 * static_cast<double>(task) + 1) - 1) / 2);
-  while (column * (column + 1) / 2 > task) --column;  // the root is rounded
-  while ((column + 1) * (column + 2) / 2 <= task) ++column;
-  return {task - column * (column + 1) / 2, column};
+/// Block `task` of the upper triangle of `blocks` a side.
+PairTile block_of(int64_t task, int64_t blocks) {
+  return pair_tile(task, blocks, std::sqrt(8.0 * static_cast<double>(task) + 1));
 }
 
 double cosine_of_rows(const MeasuredRows& x, int64_t i, int64_t j) {
@@ -58,12 +52,6 @@ std::vector<float> packed(const MeasuredRows& x) {
   return data;
 }
 
-/// The largest float from which no cosine above the threshold can be missed.
-float lowered(double threshold, double guard) {
-  const double low = std::clamp(threshold - guard, -8.0, 8.0);  // beyond [-1, 1] all are the same
-  return std::nextafter(static_cast<float>(low), -std::numeric_limits<float>::infinity());
-}
-
 class Mining {
  public:
   Mining(MeasuredRows alike, MeasuredRows apart, const MiningOptions& options)
@@ -76,9 +64,9 @@ class Mining {
 
   std::vector<BlindPair> run() {
     const int64_t blocks = blocks_of(panels_.count());
-    const int64_t tasks = blocks * (blocks + 1) / 2;
+    const int64_t tasks = pair_tile_count(blocks, blocks);
     run_tasks(
-        tasks, allowed_threads(), [&](int64_t task) { mine_block(block_of(task)); },
+        tasks, allowed_threads(), [&](int64_t task) { mine_block(block_of(task, blocks)); },
         [&](int64_t done) {
           if (options_.progress) options_.progress(done, tasks);
         });
@@ -90,7 +78,7 @@ class Mining {
   }
 
  private:
-  void mine_block(Block block) {
+  void mine_block(PairTile block) {
     std::vector<BlindPair> kept;
     std::array<PanelPair, kPanelRows * kPanelRows> found;
     const int64_t last_row = std::min((block.row + 1) * kBlockPanels, panels_.count());
@@ -139,6 +127,10 @@ std::vector<BlindPair> mine_blind_pairs(const Tensor& alike, const Tensor& apart
           " and apart ", apart.size(0));
   require(!std::isnan(options.alike_above), "[mine_blind_pairs] alike_above is not a number");
   require(!std::isnan(options.apart_below), "[mine_blind_pairs] apart_below is not a number");
+  if (UNISIM_HAS_CUDA && alike.is_cuda() && alike.device() == apart.device()) {
+    auto pairs = run_on(alike.device(), [&](auto place) { return mine_on(place, alike, apart, options); });
+    if (pairs) return *std::move(pairs);
+  }
   return Mining(measure_rows("mine_blind_pairs", "alike", alike),
                 measure_rows("mine_blind_pairs", "apart", apart), options)
       .run();

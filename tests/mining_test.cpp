@@ -10,6 +10,7 @@
 
 #include "cpu/lanes.h"
 #include "kernels.h"
+#include "mining_on_place.h"
 #include "rows.h"
 #include "support.h"
 
@@ -164,6 +165,31 @@ TEST_CASE("threads and instruction sets change nothing", "[mining]") {
     CHECK(mine_blind_pairs(alike, apart, {.alike_above = 0.8}) == pairs);
   }
   isa_limit = Isa::Avx512;
+}
+
+TEST_CASE("mining in place finds the same pairs, or leaves what must be scaled", "[mining]") {
+  const auto [first, second] = GENERATE(table<at::ScalarType, at::ScalarType>(
+      {{at::kFloat, at::kDouble}, {at::kDouble, at::kHalf}, {at::kBFloat16, at::kFloat}}));
+  const Tensor alike = clustered_rows(200, 50, 48, 0.4).to(first),
+               apart = clustered_rows(200, 20, 49, 0.9).to(second);
+  MiningOptions options{.alike_above = 0.8};
+  const auto pairs = mine_blind_pairs(alike, apart, options);
+  REQUIRE(pairs.size() > 20);
+  int64_t last = 0;
+  options.progress = [&](int64_t done, int64_t total) {
+    CHECK(total == 1);
+    last = done;
+  };
+  CHECK(mine_on(Cpu{}, alike, apart, options) == pairs);
+  CHECK(last == 1);
+  CHECK(mine_on(Cpu{}, alike.t().contiguous().t(), apart, options) == pairs);
+  const Tensor large = alike.to(at::kDouble) * 1e160;
+  CHECK(mine_on(Cpu{}, large, apart, options) == std::nullopt);
+  CHECK(mine_on(Cpu{}, apart, large, options) == std::nullopt);
+  Tensor bad = alike.to(at::kFloat).clone();
+  bad[7][3] = std::nan("");
+  CHECK_THROWS_WITH(mine_on(Cpu{}, bad, apart, options), "[mine_blind_pairs] row 7 of alike is not finite");
+  CHECK(mine_on(Cpu{}, at::empty({0, 4}), at::empty({0, 7}), options)->empty());
 }
 
 TEST_CASE("the float filter errs by less than its guard", "[mining]") {

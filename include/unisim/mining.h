@@ -36,9 +36,10 @@ struct MiningOptions {
 /// the cosine of the rows as given, x.y / sqrt(x.x * y.y) in double and clamped to [-1, 1], against the
 /// thresholds in double; the sums have one fixed order, so neither threads nor blocks change a bit. A
 /// threshold outside [-1, 1] lets all or nothing through. Blocked: never n x n in memory. A zero row scores 0
-/// against everything; a row that is not finite is std::invalid_argument naming it. The rows are copied once,
-/// in float32, and computed on the CPU wherever they lie. An exception from progress ends the run and is
-/// passed on.
+/// against everything; a row that is not finite is std::invalid_argument naming it. Tensors on one CUDA
+/// device are mined there, to the same pairs: a device without room for a list of pairs is
+/// std::runtime_error. All others are copied once, in float32, and computed on the CPU. An exception from
+/// progress ends the run and is passed on.
 UNISIM_API std::vector<BlindPair> mine_blind_pairs(const Tensor& alike, const Tensor& apart,
                                                    const MiningOptions& options = {});
 
