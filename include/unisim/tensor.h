@@ -27,5 +27,8 @@ using Progress = std::function<void(int64_t done, int64_t total)>;
 /// The library's version, "0.1.0", and whether CUDA kernels are built in.
 UNISIM_API std::string version();
 UNISIM_API bool built_with_cuda();
+/// What a CUDA device would need that is not here ("there is no NVIDIA driver ..."); "" if one can be used. The kernels of
+/// the library are another thing: without them LibTorch's operations run on the device.
+UNISIM_API std::string missing_for_cuda();
 
 }  // namespace unisim

@@ -6,6 +6,8 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "unisim's C++ library as Python sees it; import unisim instead.";
   m.attr("__version__") = version();
   m.attr("built_with_cuda") = built_with_cuda();
+  m.def("missing_for_cuda", &missing_for_cuda,
+        "What a CUDA device would need that is not here, or \"\" if one can be used.");
   init_error(m);
   init_encoder(m);
   init_fusion(m);

@@ -23,6 +23,8 @@ _Progress: TypeAlias = Callable[[int, int], object]
 __version__: str
 built_with_cuda: bool
 
+def missing_for_cuda() -> str: ...
+
 class Image:
     @property
     def width(self) -> int: ...

@@ -46,7 +46,13 @@ def _processor() -> str:
 def _cuda() -> str:
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none; the CPU computes"
+    from unisim import _core
+
+    missing = _core.missing_for_cuda()
+    if missing:
+        return f"none: {missing}; the CPU computes"
+    kernels = "the library's kernels" if _core.built_with_cuda else "LibTorch's operations: this build has no kernels"
+    return f"{torch.cuda.get_device_name()}, by {kernels}"
 
 
 def _cache() -> str:
