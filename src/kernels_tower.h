@@ -10,21 +10,29 @@
 /// The kernels of a transformer tower beside the norms. kernels.h says what holds for all.
 namespace unisim {
 
-/// out = activation(a weight^T + bias) + residual: the one product of the towers.
+/// out = a weight^T + bias + residual, or activation(a weight^T + bias): the one product of the towers. On
+/// Cuda it is cuBLASLt's (cuda/blas.h).
 template <class T>
 struct Product {
-  Rows<const T> a;          ///< [m, k]
+  Rows<const T> a;          ///< [m, k], k at least 1; shares no memory with out
   Rows<const T> weight;     ///< [n, k]
   const T* bias = nullptr;  ///< [n], or null: none
   bool activate = false;
   Activation activation = Activation::Gelu;
-  Rows<const T> residual = {};  ///< [m, n], or data null: none; may be out itself
+  Rows<const T> residual = {};  ///< [m, n], or data null: none; may be out itself. Not beside an activation
   Rows<T> out;                  ///< [m, n], any stride
+  /// A row's bits do not depend on m. On the Cpu they never do; on Cuda it costs speed where m is small.
+  bool batch_invariant = false;
 };
 template <class T>
 void product(Cpu, const Product<T>& p);
 template <class T>
 void product(Cuda, const Product<T>& p);
+
+/// Allocates what products queued on the place need, once: before a run that must not, or a graph's
+/// recording. The first product does it otherwise.
+inline void prepare_products(Cpu) {}
+void prepare_products(Cuda);
 
 /// [item, token, head, head_width] somewhere in memory: strides in elements, the numbers of a head side by
 /// side.
