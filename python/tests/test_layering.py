@@ -1,7 +1,9 @@
 """The rules of docs/design.md that a program can check, over the files of the source tree."""
 
 import os
+import platform
 import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -116,6 +118,31 @@ def test_kernels_do_not_see_what_lies_above_them():
     upward = r"#\s*include\s*\"(\.\./)*(models/|bridge\.h|run_on\.h|measured_rows\.h)"
     assert found(upward, below("src/cpu/", "src/io/", "cuda/")) == []
     assert found(r"#\s*include\s*\".*(cuda|nvidia)/", below("src/cpu/", "src/io/", "include/")) == []
+
+
+def test_no_file_is_compiled_whole_for_an_instruction_set():
+    builds = [name for name in files() if name.endswith(("CMakeLists.txt", ".cmake", "CMakePresets.json"))]
+    assert "src/CMakeLists.txt" in builds
+    assert found(r"-m(avx|fma|f16c|bmi|sse|arch|cpu|tune)", builds) == []
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the files are of another machine")
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_a_file_of_one_instruction_set_defines_no_symbol_that_another_file_may(level, tmp_path):
+    """The linker keeps one copy of a weak symbol, any: without optimisation each inline function used is one."""
+    compiler = os.environ.get("CXX") or shutil.which("g++") or "c++"
+    names = [name for name in below("src/cpu/") if re.search(r"_(sse\w*|avx\w*)\.cpp$", name)]
+    assert names
+    for name in names:
+        built = tmp_path / "built.o"
+        subprocess.run(
+            [compiler, "-std=c++20", level, "-Iinclude", "-Isrc", "-c", name, "-o", str(built)],
+            cwd=ROOT, check=True,
+        )  # fmt: skip
+        symbols = subprocess.run(["nm", "-C", str(built)], capture_output=True, text=True, check=True).stdout
+        kinds = [re.match(r"[0-9a-f ]{16} (\w) (.*)", line) for line in symbols.splitlines()]
+        assert any(kind[1] == "T" for kind in kinds), symbols
+        assert [kind[2] for kind in kinds if kind[1] in "WwVvu"] == [], name
 
 
 def test_names_say_what_a_file_is():

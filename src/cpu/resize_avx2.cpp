@@ -2,12 +2,15 @@
 // multiply-add of 16-bit pairs does two taps: sum = (sum of high * pixel) * 2^12 + sum of low * pixel, exact
 // in 32 bits.
 //
-// Compiled with -mavx2: intrinsics and plain C++ only, so that no inline function of the library's can
-// escape.
+// Each function is marked for its instruction set, never the file: an inline function of a header that were
+// compiled here for AVX2 might be the copy that the linker keeps for machines without it. For the same reason
+// nothing but intrinsics and plain C++ is used.
 #include "resize.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#define UNISIM_AVX2 [[gnu::target("avx2")]]
 
 namespace unisim {
 namespace {
@@ -21,17 +24,17 @@ struct SplitSum {
   __m256i low;
 };
 
-inline __m256i joined(SplitSum sum) {
+UNISIM_AVX2 inline __m256i joined(SplitSum sum) {
   return _mm256_add_epi32(_mm256_slli_epi32(sum.high, split_bits), sum.low);
 }
 
-inline void accumulate(SplitSum& sum, __m256i pixels, __m256i high, __m256i low) {
+UNISIM_AVX2 inline void accumulate(SplitSum& sum, __m256i pixels, __m256i high, __m256i low) {
   sum.high = _mm256_add_epi32(sum.high, _mm256_madd_epi16(pixels, high));
   sum.low = _mm256_add_epi32(sum.low, _mm256_madd_epi16(pixels, low));
 }
 
 /// Four taps' weights as eight 16-bit numbers, high parts before low, in both halves of the register.
-inline __m256i split_weights(const int32_t* weights) {
+UNISIM_AVX2 inline __m256i split_weights(const int32_t* weights) {
   const __m128i whole = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights));
   const __m128i high = _mm_srai_epi32(whole, split_bits);
   const __m128i low = _mm_and_si128(whole, _mm_set1_epi32(low_mask));
@@ -40,8 +43,9 @@ inline __m256i split_weights(const int32_t* weights) {
 
 /// The three channels of one output in each of four rows. In a register of pixels the low half holds taps 0
 /// and 1, the high half taps 2 and 3, as pairs of one channel: R0 R1 G0 G1 B0 B1 0 0.
-inline void output_of_four_rows(const uint8_t* const from[rows_at_once], uint8_t* const to[rows_at_once],
-                                const int32_t* weights, int32_t count, bool last) {
+UNISIM_AVX2 inline void output_of_four_rows(const uint8_t* const from[rows_at_once],
+                                            uint8_t* const to[rows_at_once], const int32_t* weights,
+                                            int32_t count, bool last) {
   const char z = -128;
   const __m256i pair_up = _mm256_setr_epi8(0, z, 3, z, 1, z, 4, z, 2, z, 5, z, z, z, z, z,  //
                                            6, z, 9, z, 7, z, 10, z, 8, z, 11, z, z, z, z, z);
@@ -79,8 +83,8 @@ inline void output_of_four_rows(const uint8_t* const from[rows_at_once], uint8_t
 }
 
 /// 32 columns of one output row.
-inline void output_of_32_columns(const uint8_t* from, int64_t stride, uint8_t* to, const int32_t* weights,
-                                 int32_t count) {
+UNISIM_AVX2 inline void output_of_32_columns(const uint8_t* from, int64_t stride, uint8_t* to,
+                                             const int32_t* weights, int32_t count) {
   const __m256i zero = _mm256_setzero_si256();
   SplitSum sums[4] = {{zero, zero}, {zero, zero}, {zero, zero}, {zero, zero}};
   for (int32_t t = 0; t < count; t += 2) {
@@ -111,7 +115,7 @@ inline void output_of_32_columns(const uint8_t* from, int64_t stride, uint8_t* t
 
 }  // namespace
 
-void resize_horizontal_avx2(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis) {
+UNISIM_AVX2 void resize_horizontal_avx2(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis) {
   for (int64_t y = 0; y < out.rows; y += rows_at_once) {
     const uint8_t* from[rows_at_once];
     uint8_t* to[rows_at_once];
@@ -131,7 +135,7 @@ void resize_horizontal_avx2(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxi
   }
 }
 
-void resize_vertical_avx2(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis) {
+UNISIM_AVX2 void resize_vertical_avx2(Rows<const uint8_t> in, Rows<uint8_t> out, ResizeAxis axis) {
   constexpr int64_t step = 32;
   if (out.width < step) return resize_vertical_portable(in, out, axis);
   for (int64_t y = 0; y < out.rows; ++y) {
