@@ -19,13 +19,6 @@ std::string_view bytes_of(const Item& item) {
   return {reinterpret_cast<const char*>(pixels.data()), pixels.size()};
 }
 
-bool same(const Item& a, const Item& b) {
-  if (&a == &b) return true;
-  if (a.index() != b.index() || bytes_of(a) != bytes_of(b)) return false;
-  const Image* x = std::get_if<Image>(&a);
-  return !x || x->width == std::get<Image>(b).width;
-}
-
 /// Every item once, however often and in however many copies it is asked for.
 class DistinctItems {
  public:
@@ -81,6 +74,13 @@ double likeness(const Metric::State& metric, double score) {
 }
 
 }  // namespace
+
+bool same(const Item& a, const Item& b) {
+  if (&a == &b) return true;
+  if (a.index() != b.index() || bytes_of(a) != bytes_of(b)) return false;
+  const Image* x = std::get_if<Image>(&a);
+  return !x || x->width == std::get<Image>(b).width;
+}
 
 std::string Metric::name() const { return state_->name; }
 bool Metric::higher_is_better() const { return state_->higher_is_better; }

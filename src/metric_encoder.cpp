@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <mutex>
 
 #include "attribute.h"
 #include "metric_state.h"
@@ -10,6 +12,27 @@ namespace unisim {
 namespace {
 
 using Row = std::vector<float>;
+
+/// The row of the last call's first item, for who compares one item with many, call by call. Kept on the CPU
+/// alone: a row there does not depend on what it is embedded with, so no score does on what was asked before.
+class LastReference {
+ public:
+  void keep(const Item& item, const Row& row) {
+    const std::lock_guard lock(mutex_);
+    item_ = item;
+    row_ = row;
+  }
+  /// Empty for another item.
+  Row row_of(const Item& item) const {
+    const std::lock_guard lock(mutex_);
+    return row_.empty() || !same(item_, item) ? Row() : row_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Item item_;
+  Row row_;
+};
 
 /// As unisim::cosine, of two rows in double: a zero row scores 0; a row with itself exactly 1, since the
 /// square root of a square is exact.
@@ -55,14 +78,15 @@ std::vector<Row> image_rows(const Encoder& encoder, const CosineOptions& options
   return rows;
 }
 
-/// A row for each item, images and texts alike. Pairs count as done once both their rows are there.
+/// A row for each item, images and texts alike; the first's is given where it is known. Pairs count as done
+/// once both their rows are there.
 std::vector<Row> item_rows(const Encoder& encoder, const CosineOptions& options,
-                           std::span<const Item* const> items, std::span<const ItemPair> pairs,
+                           std::span<const Item* const> items, Row first, std::span<const ItemPair> pairs,
                            const Progress& progress) {
   std::vector<const Image*> images;
   std::vector<std::size_t> images_at, texts_at;
   std::vector<std::string> texts;
-  for (std::size_t k = 0; k < items.size(); ++k) {
+  for (std::size_t k = first.empty() ? 0 : 1; k < items.size(); ++k) {
     if (const Image* image = std::get_if<Image>(items[k])) {
       images.push_back(image);
       images_at.push_back(k);
@@ -72,6 +96,7 @@ std::vector<Row> item_rows(const Encoder& encoder, const CosineOptions& options,
     }
   }
   std::vector<Row> rows(items.size());
+  rows[0] = std::move(first);
   std::vector<Row> of_texts = text_rows(encoder, texts);
   for (std::size_t k = 0; k < of_texts.size(); ++k) rows[texts_at[k]] = std::move(of_texts[k]);
 
@@ -124,9 +149,13 @@ Metric::State encoder_state(const std::string& model, const Encoder& encoder, co
     state.no_text = text_of("the model ", encoder.name(), " has no text tower");
   else if (options.layer || options.pool)
     state.no_text = "a hidden layer or another pooling has no counterpart for texts";
-  state.score = [encoder, options](std::span<const Item* const> items, std::span<const ItemPair> pairs,
-                                   const Progress& progress) {
-    const std::vector<Row> rows = item_rows(encoder, options, items, pairs, progress);
+  const auto last = std::make_shared<LastReference>();
+  state.score = [encoder, options, last](std::span<const Item* const> items, std::span<const ItemPair> pairs,
+                                         const Progress& progress) {
+    Row first = last->row_of(*items[0]);
+    const bool known = !first.empty();
+    const std::vector<Row> rows = item_rows(encoder, options, items, std::move(first), pairs, progress);
+    if (!known && encoder.device().is_cpu()) last->keep(*items[0], rows[0]);
     std::vector<double> scores;
     for (const auto& [x, y] : pairs) scores.push_back(cosine_of(rows[x], rows[y]));
     return scores;

@@ -11,6 +11,9 @@
 /// A metric as data: what it is called, what it reads, and functions. Never a subclass.
 namespace unisim {
 
+/// Two images of the same pixels, or two texts of the same letters.
+bool same(const Item& a, const Item& b);
+
 /// Indices into a list of items.
 struct ItemPair {
   std::size_t x = 0;

@@ -64,6 +64,41 @@ def test_a_pair_alone_and_in_a_list_have_the_same_bits(dino_model):
     assert listed[0] == metric.ranking(IMAGES[0], IMAGES[1:]).scores[0]
 
 
+def products_in(ask):
+    """What asking returned, and how many matrix products of linear layers it took."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as seen:
+        result = ask()
+    return result, sum(event.count for event in seen.key_averages() if event.key == "aten::linear")
+
+
+def test_a_reference_is_embedded_once_for_all_that_it_is_compared_with(dino_model):
+    encoder = unisim.Encoder.load(dino_model)
+    _, of_one = products_in(lambda: encoder.embed_images(IMAGES[:1]))
+    assert of_one > 0
+    metric = unisim.by_cosine(encoder)
+    scores, products = products_in(lambda: [metric(IMAGES[0], other) for other in IMAGES[1:]])
+    assert products == 5 * of_one
+    again, products = products_in(lambda: metric.ranking(IMAGES[0].copy(), IMAGES[1:]).scores)
+    assert products == 4 * of_one
+    assert scores == again == [unisim.metric(f"encoder:{dino_model}")(IMAGES[0], x) for x in IMAGES[1:]]
+    assert metric(IMAGES[0], IMAGES[0]) == 1
+    # Another reference of the same bytes in another shape is another picture.
+    turned = IMAGES[0].reshape(61, 50, 3)
+    assert metric(turned, IMAGES[1]) == unisim.metric(f"encoder:{dino_model}")(turned, IMAGES[1]) != scores[0]
+
+
+def test_a_text_is_embedded_once_for_all_pictures(clip_model):
+    encoder = unisim.Encoder.load(clip_model)
+    _, of_text = products_in(lambda: encoder.embed_texts([CUP.text]))
+    _, of_image = products_in(lambda: encoder.embed_images(IMAGES[:1]))
+    metric = unisim.by_cosine(encoder)
+    scores, products = products_in(lambda: [metric(CUP, image) for image in IMAGES])
+    assert products == of_text + 5 * of_image > 5 * of_image
+    assert scores == metric(IMAGES, [CUP] * 5).tolist()
+    assert scores == unisim.metric(f"encoder:{clip_model}").ranking(CUP, IMAGES).scores
+    assert metric(DOG, IMAGES[0]) != scores[0]
+
+
 def test_more_images_than_one_stretch(dino_model):
     metric = unisim.metric(f"encoder:{dino_model}")
     images = list(np.random.default_rng(4).integers(0, 256, (150, 20, 20, 3), dtype=np.uint8))
