@@ -73,14 +73,17 @@ inline Bytes with_size(Bytes jpeg_bytes, int width, int height) {
   return jpeg_bytes.replace(frame_of(jpeg_bytes) + 5, 4, big(uint32_t(height), 2) + big(uint32_t(width), 2));
 }
 
-inline Bytes webp(int width, int height, bool lossless = false) {
-  const std::vector<uint8_t> pixels = ramps(width, height);
+inline Bytes webp_of(const std::vector<uint8_t>& pixels, int width, int height, bool lossless) {
   uint8_t* buffer = nullptr;
   const std::size_t size = lossless ? WebPEncodeLosslessRGB(pixels.data(), width, height, 3 * width, &buffer)
                                     : WebPEncodeRGB(pixels.data(), width, height, 3 * width, 80, &buffer);
   Bytes bytes(reinterpret_cast<char*>(buffer), size);
   WebPFree(buffer);
   return bytes;
+}
+
+inline Bytes webp(int width, int height, bool lossless = false) {
+  return webp_of(ramps(width, height), width, height, lossless);
 }
 
 inline Bytes chunk(const Bytes& type, const Bytes& data) {

@@ -1,11 +1,14 @@
 #include <sys/stat.h>
 #include <unisim/image.h>
 
+#include <algorithm>
 #include <fstream>
+#include <random>
 
 #include "hostile.h"
 #include "image_bytes.h"
 #include "io/exif.h"
+#include "io/image_codec.h"
 #include "support.h"
 
 using namespace unisim;
@@ -140,6 +143,29 @@ TEST_CASE("every cut of a file is refused or gives the whole picture") {
       REQUIRE(size + 16 >= file.size());
     }
   }
+}
+
+TEST_CASE("a file whose decoding takes too long is given up, whatever its format") {
+  const std::vector<Bytes> files = {jpeg(40, 30), jpeg(40, 30, true), png(40, 30), webp(40, 30),
+                                    webp(40, 30, true)};
+  const double usual = decoding_seconds.exchange(-1);
+  for (const Bytes& file : files)
+    check_throws<DataError>([&] { decode(file); }, "decoding took more than -1 s and was given up");
+  decoding_seconds = usual;
+  for (const Bytes& file : files) CHECK(decode(file).width == 40);
+}
+
+TEST_CASE("the clock is looked at between the steps of one WebP") {
+  std::mt19937 random(1);
+  std::vector<uint8_t> noise(3 * 500 * 400);
+  for (uint8_t& value : noise) value = uint8_t(random());
+  const Bytes file = webp_of(noise, 500, 400, true);
+  REQUIRE(file.size() > 5 * (64 << 10));
+  CHECK(decode(file).pixels == noise);
+  // Time to begin with the first step, in seconds of the processor, and not to do all of them.
+  const double usual = decoding_seconds.exchange(0.0002);
+  check_throws<DataError>([&] { decode(file); }, "given up");
+  decoding_seconds = usual;
 }
 
 TEST_CASE("what cannot be read is told apart from what is no image") {

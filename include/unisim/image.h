@@ -33,8 +33,8 @@ struct ReadOptions {
 /// is dropped, 16-bit samples are clipped or cut as Pillow does and warned of. The pixels are those of
 /// Pillow.
 ///
-/// Throws filesystem_error (cannot be read), DataError (broken, truncated, too large), Unsupported (a format
-/// that we know and do not read: GIF, BMP, TIFF, ...; Python opens those with Pillow).
+/// Throws filesystem_error (cannot be read), DataError (broken, truncated, too large, 10 s of decoding),
+/// Unsupported (a format that we know and do not read: GIF, BMP, TIFF, ...; Python opens those with Pillow).
 UNISIM_API Image read_image(const std::filesystem::path& file, const ReadOptions& options = {});
 
 /// The same of bytes in memory; name stands in messages.

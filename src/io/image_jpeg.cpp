@@ -158,7 +158,7 @@ void require_done(Outcome outcome, const JpegDecoder& decoder, const EncodedImag
       throw DataError(file.name, text_of("a JPEG of more than ", max_scans, " scans is refused"));
     case Outcome::TooSlow:
       throw DataError(file.name,
-                      text_of("decoding took more than ", decoding_seconds, " s and was given up"));
+                      text_of("decoding took more than ", decoding_seconds.load(), " s and was given up"));
     case Outcome::Error:
       break;
   }

@@ -155,7 +155,7 @@ Outcome read_pixels(PngDecoder& decoder, const PngLayout& layout, uint8_t* pixel
 void require_done(Outcome outcome, const PngDecoder& decoder, const EncodedImage& file) {
   if (outcome == Outcome::Done) return;
   if (outcome == Outcome::OutOfMemory) throw std::bad_alloc();
-  require_data(outcome != Outcome::TooSlow, file.name, "decoding took more than ", decoding_seconds,
+  require_data(outcome != Outcome::TooSlow, file.name, "decoding took more than ", decoding_seconds.load(),
                " s and was given up");
   throw DataError(file.name,
                   text_of(decoder.truncated ? "a truncated PNG: " : "a broken PNG: ", decoder.error.data()));
