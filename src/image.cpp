@@ -35,23 +35,43 @@ Image decoded(const EncodedImage& file) {
   throw DataError(file.name, "not an image in any format that we know; JPEG, PNG and WebP are read");
 }
 
-/// Calls work(i) for i < count on up to `threads` threads (0: one a core). work must not throw.
+/// Calls work(i) for i < count on up to `threads` threads (0: one a core), of which the caller's is one:
+/// there progress is told how many are done. What it throws ends the run, once the others have done what they
+/// are at. work must not throw.
 template <class Work>
-void on_threads(std::size_t count, int threads, const Work& work) {
+void on_threads(std::size_t count, int threads, const Progress& progress, const Work& work) {
   require(threads >= 0, "[read_images] threads must be 0 or more, not ", threads);
   const std::size_t wanted =
       threads > 0 ? static_cast<std::size_t>(threads) : std::thread::hardware_concurrency();
-  std::atomic<std::size_t> next = 0;
-  const auto run = [&] {
-    for (std::size_t i = next++; i < count; i = next++) work(i);
+  std::atomic<std::size_t> next = 0, done = 0;
+  const auto work_on_one = [&] {
+    const std::size_t i = next++;
+    if (i >= count) return false;
+    work(i);
+    ++done;
+    return true;
+  };
+  const auto tell = [&](std::size_t known) {
+    if (progress) progress(static_cast<int64_t>(known), static_cast<int64_t>(count));
   };
   std::vector<std::jthread> pool;
   try {
-    while (pool.size() + 1 < std::min(wanted, count)) pool.emplace_back(run);
+    while (pool.size() + 1 < std::min(wanted, count))
+      pool.emplace_back([&] {
+        while (work_on_one()) continue;
+      });
   } catch (const std::system_error&) {
     // No more threads to be had: those that started, and this one, do the work.
   }
-  run();
+  try {
+    while (work_on_one())
+      if (const std::size_t known = done; known < count) tell(known);
+  } catch (...) {
+    next = count;
+    throw;
+  }
+  pool.clear();
+  if (count > 0) tell(count);
 }
 
 }  // namespace
@@ -79,12 +99,12 @@ Image read_image(const std::filesystem::path& file, const ReadOptions& options) 
 }
 
 std::vector<Image> read_images(std::span<const std::filesystem::path> files, const ReadOptions& options,
-                               int threads) {
+                               int threads, const Progress& progress) {
   std::vector<Image> images(files.size());
   std::mutex mutex;
   std::size_t first_bad = files.size();
   std::exception_ptr error;
-  on_threads(files.size(), threads, [&](std::size_t i) {
+  on_threads(files.size(), threads, progress, [&](std::size_t i) {
     try {
       {
         const std::lock_guard lock(mutex);
@@ -104,12 +124,12 @@ std::vector<Image> read_images(std::span<const std::filesystem::path> files, con
 }
 
 ImagesRead read_images_skipping(std::span<const std::filesystem::path> files, const ReadOptions& options,
-                                int threads) {
+                                int threads, const Progress& progress) {
   std::vector<Image> images(files.size());
   std::vector<Failure> failures(files.size());
   std::mutex mutex;
   std::exception_ptr fatal;  // memory, the device, the caller's fault: no file's failure
-  on_threads(files.size(), threads, [&](std::size_t i) {
+  on_threads(files.size(), threads, progress, [&](std::size_t i) {
     try {
       try {
         images[i] = read_image(files[i], options);

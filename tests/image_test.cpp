@@ -275,6 +275,38 @@ TEST_CASE("many files come in order, whatever the number of threads") {
   CHECK_THROWS_AS(read_images(files, {}, -1), std::invalid_argument);
 }
 
+TEST_CASE("progress counts the files, and ends the run by what it throws") {
+  const TemporaryFolder folder;
+  std::vector<std::filesystem::path> files;
+  for (int i = 0; i < 30; ++i) files.push_back(written(folder, std::to_string(i), png(9, 9)));
+  for (const int threads : {1, 3}) {
+    std::vector<int64_t> told;
+    const auto count = [&](int64_t done, int64_t total) {
+      CHECK(total == 30);
+      told.push_back(done);
+    };
+    CHECK(read_images(files, {}, threads, count).size() == 30);
+    CHECK(std::ranges::adjacent_find(told, std::ranges::greater_equal{}) == told.end());
+    CHECK(told.back() == 30);
+    told.clear();
+    CHECK(read_images_skipping(files, {}, threads, count).images.size() == 30);
+    CHECK(told.back() == 30);
+    const auto stop = [&](int64_t done, int64_t) {
+      if (done >= 3) throw Cancelled();
+    };
+    CHECK_THROWS_AS(read_images(files, {}, threads, stop), Cancelled);
+    CHECK_THROWS_AS(read_images_skipping(files, {}, threads, stop), Cancelled);
+  }
+  int64_t done = 0;
+  const auto stop_at_once = [&](int64_t now, int64_t) {
+    done = now;
+    throw Cancelled();
+  };
+  CHECK_THROWS_AS(read_images(files, {}, 1, stop_at_once), Cancelled);
+  CHECK(done == 1);
+  read_images({}, {}, 1, stop_at_once);  // of no files there is nothing to tell
+}
+
 TEST_CASE("one bad file is one failure, and the others stay as they are") {
   const TemporaryFolder folder;
   std::vector<std::filesystem::path> good, all;

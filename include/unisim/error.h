@@ -2,7 +2,9 @@
 
 #include <unisim/export.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -38,6 +40,10 @@ class UNISIM_API Unsupported : public DataError {
   using DataError::DataError;
   ~Unsupported() override;
 };
+
+/// Called as progress(done, total), between batches or files; may throw, Cancelled for example, to end the
+/// run.
+using Progress = std::function<void(int64_t done, int64_t total)>;
 
 /// Thrown by a progress callback to end a run; nothing is half-written.
 class UNISIM_API Cancelled : public std::runtime_error {

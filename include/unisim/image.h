@@ -49,8 +49,10 @@ struct Failure {
 };
 
 /// Reads all files on up to `threads` threads (0: one a core); throws the error of the first bad one.
+/// progress(files done, files) is called on the caller's thread, between the files that it reads itself.
 UNISIM_API std::vector<Image> read_images(std::span<const std::filesystem::path> files,
-                                          const ReadOptions& options = {}, int threads = 0);
+                                          const ReadOptions& options = {}, int threads = 0,
+                                          const Progress& progress = {});
 
 /// What could be read, in order, with the index into `files` of each; and what could not.
 struct ImagesRead {
@@ -61,7 +63,8 @@ struct ImagesRead {
 
 /// As read_images, but one bad file never ends the run. A failure is any DataError or filesystem_error.
 UNISIM_API ImagesRead read_images_skipping(std::span<const std::filesystem::path> files,
-                                           const ReadOptions& options = {}, int threads = 0);
+                                           const ReadOptions& options = {}, int threads = 0,
+                                           const Progress& progress = {});
 
 /// Pillow's filters. Box, Bilinear, Hamming, Bicubic (a = -0.5) and Lanczos (3 lobes) are antialiased.
 enum class Resample { Nearest, Box, Bilinear, Hamming, Bicubic, Lanczos };

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <unisim/error.h>
 #include <unisim/export.h>
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,9 +20,6 @@ enum class DType { Float32, BFloat16, Float16 };
 UNISIM_API at::ScalarType scalar_type(DType dtype);
 UNISIM_API DType dtype_from_name(std::string_view name);  ///< "float32", "bfloat16", "float16"
 UNISIM_API std::string name_of(DType dtype);
-
-/// Called between batches as progress(done, total); may throw, Cancelled for example, to end the run.
-using Progress = std::function<void(int64_t done, int64_t total)>;
 
 /// The library's version, "0.1.0", and whether CUDA kernels are built in.
 UNISIM_API std::string version();

@@ -27,7 +27,7 @@ bool is_bytes(py::handle object);
 Image image_of_bytes(py::handle object, const ReadOptions& options = {});
 
 /// Files, in order, on threads; what is not supported by Pillow. Without `failures` the first bad file's
-/// error is thrown, with it every one is recorded there and left out.
+/// error is thrown, with it every one is recorded there and left out. Ctrl-C ends it between two files.
 std::vector<Image> images_of_files(const std::vector<std::filesystem::path>& files,
                                    const ReadOptions& options = {}, std::vector<Failure>* failures = nullptr);
 

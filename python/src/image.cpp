@@ -128,7 +128,7 @@ NotImplementedError
   m.def("read_images", &read_many, py::arg("paths"), py::kw_only(), py::arg("on_error") = "raise",
         py::arg("apply_orientation") = defaults.apply_orientation,
         py::arg("max_pixels") = defaults.max_pixels,
-        R"(Read many image files, on all cores, in order.
+        R"(Read many image files, on all cores, in order. Ctrl-C ends it between two files.
 
 Parameters
 ----------

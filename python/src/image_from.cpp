@@ -91,7 +91,10 @@ std::vector<Image> images_of_sequence(py::handle object) {
   }
   std::vector<Image> images;
   images.reserve(py::len(items));
-  for (const py::handle item : items) images.push_back(image_from(item));
+  for (const py::handle item : items) {
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    images.push_back(image_from(item));
+  }
   return images;
 }
 
@@ -126,10 +129,11 @@ Image image_of_file(const std::filesystem::path& file, const ReadOptions& option
 
 std::vector<Image> images_of_files(const std::vector<std::filesystem::path>& files,
                                    const ReadOptions& options, std::vector<Failure>* failures) {
+  const Progress progress = progress_from(py::none());
   ImagesRead read;
   {
     const py::gil_scoped_release no_gil;
-    read = read_images_skipping(files, options);
+    read = read_images_skipping(files, options, 0, progress);
   }
   std::vector<Image> images;
   images.reserve(files.size());
@@ -146,6 +150,9 @@ std::vector<Image> images_of_files(const std::vector<std::filesystem::path>& fil
         images.push_back(image_of_file(files[i], options));
         ++failure;
         continue;
+      } catch (py::error_already_set& error) {
+        if (!failures || !error.matches(PyExc_Exception)) throw;  // Ctrl-C is no failure of the file
+        failure->error = error.what();
       } catch (const std::exception& error) {
         if (!failures) throw;
         failure->error = error.what();
