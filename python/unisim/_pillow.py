@@ -7,6 +7,7 @@ import warnings
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 # Without those that start another program (EPS) or leave the pixels to one (WMF, HDF5, GRIB, BUFR, MPEG).
@@ -21,7 +22,17 @@ _BROKEN = (
 )  # fmt: skip
 
 
-def read_rgb(source, name, apply_orientation, max_pixels):
+class _BrokenFile(ValueError):
+    """A ValueError with the file's name, as an OSError has it."""
+
+    def __init__(self, name: str, reason: object) -> None:
+        super().__init__(f"{name}: Pillow cannot read it: {reason}")
+        self.filename = name
+
+
+def read_rgb(
+    source: str | bytes, name: str, apply_orientation: bool, max_pixels: int
+) -> NDArray[np.uint8] | None:
     """The pixels of a path or bytes as uint8 [H, W, 3]; None where Pillow does not know the format either.
 
     Raises ValueError (broken, or more than `max_pixels`), OSError (cannot be read).
@@ -43,6 +54,4 @@ def read_rgb(source, name, apply_orientation, max_pixels):
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        broken = ValueError(f"{name}: Pillow cannot read it: {error}")
-        broken.filename = name
-        raise broken from error
+        raise _BrokenFile(name, error) from error

@@ -149,7 +149,7 @@ def _snapshot(repository: str, say: Say, progress: bool) -> Path:
     try:
         import huggingface_hub
         from huggingface_hub import errors
-        from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+        from huggingface_hub.utils import disable_progress_bars
     except ImportError:
         raise RuntimeError(
             f"[get] {repository} is a Hugging Face repository; for those: pip install huggingface_hub"

@@ -1,8 +1,16 @@
 """What a picture of all pairs needs, without all pairs in memory: points or bins, and the pairs near a corner."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+RowsLike: TypeAlias = "NDArray[Any] | torch.Tensor"
 
 __all__ = ["PairSample", "sample_pairs"]
 
@@ -19,21 +27,23 @@ class PairSample:
     The similarities here are float32 and serve the eye; decisions are mine_blind_pairs' own.
     """
 
-    points: np.ndarray | None
-    counts: np.ndarray
-    edges_alike: np.ndarray
-    edges_apart: np.ndarray
-    near: np.ndarray
+    points: NDArray[Any] | None
+    counts: NDArray[np.float64]
+    edges_alike: NDArray[np.float64]
+    edges_apart: NDArray[np.float64]
+    near: NDArray[Any]
 
 
-def unit_rows(rows):
+def unit_rows(rows: RowsLike) -> NDArray[np.float32]:
     """Rows of length one in float32; a zero row stays zero."""
-    rows = np.asarray(rows, dtype=np.float64)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0).astype(np.float32)
+    exact = np.asarray(rows, dtype=np.float64)
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    unit = np.zeros_like(exact)
+    np.divide(exact, lengths, out=unit, where=lengths > 0)
+    return unit.astype(np.float32)
 
 
-def pair_blocks(alike, apart):
+def pair_blocks(alike: NDArray[np.float32], apart: NDArray[np.float32]) -> Iterator[NDArray[Any]]:
     """Yields arrays of PAIR, every i < j once, a block of rows against a block of rows at a time."""
     n = len(alike)
     for top in range(0, n, BLOCK):
@@ -50,24 +60,31 @@ def pair_blocks(alike, apart):
             yield block
 
 
-def sample_pairs(alike, apart, alike_above, apart_below, *, most_points, most_near):
+def sample_pairs(
+    alike: RowsLike,
+    apart: RowsLike,
+    alike_above: float,
+    apart_below: float,
+    *,
+    most_points: int,
+    most_near: int,
+) -> PairSample:
     """See `PairSample`. Time grows with n squared, memory does not."""
-    alike, apart = unit_rows(alike), unit_rows(apart)
-    n = len(alike)
+    rows = unit_rows(alike), unit_rows(apart)
+    n = len(rows[0])
     edges = np.linspace(-1, 1, 2 * BINS + 1)
     counts = np.zeros((2 * BINS, 2 * BINS))
     near = np.empty(0, PAIR)
     corner = alike_above, apart_below
     every = n * (n - 1) // 2 <= most_points
     points = [np.empty(0, PAIR)]
-    for block in pair_blocks(alike, apart):
+    for block in pair_blocks(*rows):
         counts += np.histogram2d(block["alike"], block["apart"], bins=(edges, edges))[0]
         if every:
             points.append(block)
         near = nearest(np.concatenate([near, nearest(block, most_near, *corner)]), most_near, *corner)
-    used_alike, used_apart = counts.any(axis=1), counts.any(axis=0)
-    low_alike, high_alike = extent(used_alike)
-    low_apart, high_apart = extent(used_apart)
+    low_alike, high_alike = extent(counts.sum(axis=1))
+    low_apart, high_apart = extent(counts.sum(axis=0))
     return PairSample(
         points=np.concatenate(points) if every else None,
         counts=counts[low_alike:high_alike, low_apart:high_apart],
@@ -77,7 +94,7 @@ def sample_pairs(alike, apart, alike_above, apart_below, *, most_points, most_ne
     )
 
 
-def nearest(pairs, most, alike_above, apart_below):
+def nearest(pairs: NDArray[Any], most: int, alike_above: float, apart_below: float) -> NDArray[Any]:
     """At most so many pairs, those of the largest margin, largest first."""
     margin = np.minimum(pairs["alike"] - alike_above, apart_below - pairs["apart"])
     if len(pairs) > most:
@@ -86,7 +103,7 @@ def nearest(pairs, most, alike_above, apart_below):
     return pairs[np.lexsort((pairs["j"], pairs["i"], -margin))]
 
 
-def extent(used):
+def extent(counts: NDArray[np.float64]) -> tuple[int, int]:
     """The half-open range of the bins in use; everything where none is."""
-    where = np.flatnonzero(used)
-    return (0, len(used)) if len(where) == 0 else (int(where[0]), int(where[-1]) + 1)
+    where = np.flatnonzero(counts)
+    return (0, len(counts)) if len(where) == 0 else (int(where[0]), int(where[-1]) + 1)

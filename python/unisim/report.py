@@ -8,12 +8,18 @@ import base64
 import io
 import os
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unisim import pair_sample
+
+if TYPE_CHECKING:
+    from unisim import BlindPairs
 
 __all__ = ["Closest", "Table", "write_report"]
 
@@ -40,7 +46,17 @@ class Closest:
     neighbours: list[tuple[str, Path, str]] = field(default_factory=list)
 
 
-def thumbnail(file):
+class Card(TypedDict):
+    """A pair as the page shows it: two pictures, two similarities, and whether it passes the thresholds."""
+
+    i: int
+    j: int
+    alike: float
+    apart: float
+    mined: bool
+
+
+def thumbnail(file: Path) -> str | None:
     """A JPEG data URI of at most 192 x 192 pixels; None where the picture cannot be read any more."""
     from PIL import Image, ImageOps
 
@@ -55,7 +71,13 @@ def thumbnail(file):
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def scatter(sample, pairs, names, thresholds, axes):
+def scatter(
+    sample: pair_sample.PairSample,
+    pairs: list[Card],
+    names: list[str],
+    thresholds: tuple[float, float],
+    axes: tuple[str, str],
+) -> str:
     """The plotly figure as HTML: every pair as a point, or binned where there are too many; mined pairs on top."""
     import plotly.graph_objects as go
 
@@ -111,29 +133,30 @@ def scatter(sample, pairs, names, thresholds, axes):
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         font={"family": "inherit", "size": 13},
     )
-    return figure.to_html(
+    page = figure.to_html(
         full_html=False, include_plotlyjs="inline", config={"responsive": True, "displaylogo": False}
     )
+    return cast(str, page)
 
 
 def write_report(
-    out,
+    out: str | os.PathLike[str],
     *,
-    files,
-    alike,
-    apart,
-    pairs,
-    alike_above,
-    apart_below,
-    alike_name,
-    apart_name,
-    failures=(),
-    settings=None,
-    title="Which pictures look alike?",
-    summary=(),
-    tables=(),
-    closest=(),
-):
+    files: Iterable[str | os.PathLike[str]],
+    alike: pair_sample.RowsLike,
+    apart: pair_sample.RowsLike,
+    pairs: "BlindPairs",
+    alike_above: float,
+    apart_below: float,
+    alike_name: str,
+    apart_name: str,
+    failures: Iterable[tuple[object, object]] = (),
+    settings: Mapping[str, str] | None = None,
+    title: str = "Which pictures look alike?",
+    summary: Iterable[str] = (),
+    tables: Iterable[Table] = (),
+    closest: Sequence[Closest] = (),
+) -> None:
     """Write the page, whole or not at all.
 
     Parameters
@@ -159,19 +182,19 @@ def write_report(
     """
     import jinja2
 
-    files = [Path(file) for file in files]
-    if not len(files) == len(alike) == len(apart):
+    paths = [Path(file) for file in files]
+    if not len(paths) == len(alike) == len(apart):
         raise ValueError(
-            f"[report] {len(files)} files, {len(alike)} and {len(apart)} rows: the counts must be equal"
+            f"[report] {len(paths)} files, {len(alike)} and {len(apart)} rows: the counts must be equal"
         )
-    names = short_names(files)
+    names = short_names(paths)
     sample = pair_sample.sample_pairs(
         alike, apart, alike_above, apart_below, most_points=MOST_POINTS, most_near=MOST_PAIRS
     )
     cards = pair_cards(pairs, sample.near, alike_above, apart_below)
-    shown = {pair[side] for pair in cards for side in ("i", "j")}
-    pictures = {i: thumbnail(files[i]) for i in sorted(shown)}
-    known = {file: i for i, file in enumerate(files)}
+    shown = {picture for card in cards for picture in (card["i"], card["j"])}
+    pictures = {i: thumbnail(paths[i]) for i in sorted(shown)}
+    known = {file: i for i, file in enumerate(paths)}
     for row in closest:
         for file in (row.file, *(neighbour for _, neighbour, _ in row.neighbours)):
             i = known.setdefault(Path(file), len(known))
@@ -200,8 +223,8 @@ def write_report(
         cards=cards,
         mined=len(pairs),
         most=MOST_PAIRS,
-        images=len(files),
-        compared=len(files) * (len(files) - 1) // 2,
+        images=len(paths),
+        compared=len(paths) * (len(paths) - 1) // 2,
         chart=scatter(sample, cards, names, (alike_above, apart_below), (alike_name, apart_name)),
         binned=sample.points is None,
         alike_above=alike_above,
@@ -215,9 +238,9 @@ def write_report(
     write_whole(Path(out), page)
 
 
-def pair_cards(pairs, near, alike_above, apart_below):
+def pair_cards(pairs: "BlindPairs", near: NDArray[Any], alike_above: float, apart_below: float) -> list[Card]:
     """The pairs that the page shows: mined ones first, widest gap first; then those nearest to the thresholds."""
-    cards = {}
+    cards: dict[tuple[int, int], Card] = {}
     for i, j, a, b in zip(
         pairs.i.tolist(), pairs.j.tolist(), pairs.alike.tolist(), pairs.apart.tolist(), strict=True
     ):
@@ -226,8 +249,8 @@ def pair_cards(pairs, near, alike_above, apart_below):
     for row in near:
         key = int(row["i"]), int(row["j"])
         if key not in cards and not (row["alike"] > alike_above and row["apart"] < apart_below):
-            card = {"i": key[0], "j": key[1], "alike": float(row["alike"]), "apart": float(row["apart"])}
-            cards[key] = card | {"mined": False}
+            alike, apart = float(row["alike"]), float(row["apart"])
+            cards[key] = {"i": key[0], "j": key[1], "alike": alike, "apart": apart, "mined": False}
     others = sorted(
         (card for card in cards.values() if not card["mined"]),
         key=lambda card: (card["apart"] - card["alike"], card["i"], card["j"]),
@@ -235,7 +258,7 @@ def pair_cards(pairs, near, alike_above, apart_below):
     return mined[:MOST_PAIRS] + others[: MOST_PAIRS // 2]
 
 
-def slider_bounds(cards, alike_above, apart_below):
+def slider_bounds(cards: list[Card], alike_above: float, apart_below: float) -> dict[str, float]:
     """(least alike, most apart) that the sliders reach: all cards at the ends."""
     alikes = [card["alike"] for card in cards] + [alike_above]
     aparts = [card["apart"] for card in cards] + [apart_below]
@@ -247,14 +270,14 @@ def slider_bounds(cards, alike_above, apart_below):
     }
 
 
-def short_names(files):
+def short_names(files: list[Path]) -> list[str]:
     """Names for people: relative to the folder that all files share."""
     folders = [str(file.parent) for file in files]
     common = os.path.commonpath(folders) if folders and len({os.path.isabs(f) for f in folders}) == 1 else ""
     return [os.path.relpath(file, common) if common else str(file) for file in files]
 
 
-def write_whole(out, text):
+def write_whole(out: Path, text: str) -> None:
     """The file, complete, or what was there before."""
     descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
     try:
