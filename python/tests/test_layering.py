@@ -96,9 +96,10 @@ def test_each_library_is_named_in_its_own_place():
         r"#\s*include\s*<catch2": ("tests/support.h",),
         r"#\s*include\s*<benchmark/": ("benchmarks/",),
         r"#\s*include\s*<nlohmann": ("src/io/", "tests/"),
-        r"#\s*include\s*<(cuda|cublas)\w*": ("cuda/", "tests/simt/", "tests/ptx/"),
+        r"#\s*include\s*<(cuda|cublas)\w*": ("cuda/", "tests/on_cuda/", "tests/simt", "tests/ptx/",
+                                           "benchmarks/findings_device.cpp", "benchmarks/kernels_on_device.cpp"),
         r"#\s*include\s*<(jpeglib|png|webp/\w+|turbojpeg)\.h": ("src/io/", "tests/"),
-    }
+    }  # fmt: skip
     for pattern, allowed in places.items():
         assert found(pattern, [name for name in below("") if not name.startswith(allowed)]) == []
 
