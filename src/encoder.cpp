@@ -42,7 +42,7 @@ std::unique_ptr<FusedEncoder> fused_on(const Encoder::State& state) {
   const TextTower* text = state.text ? &*state.text : nullptr;
   if constexpr (UNISIM_HAS_CUDA) {
     const c10::DeviceGuard guard(state.options.device);
-    return fused_on_cuda(vision, text, state.options.dtype);
+    return fused_on_cuda(vision, text, state.options.dtype, state.options.batch_invariant);
   }
   return nullptr;
 }
@@ -88,8 +88,9 @@ const TextInput& Encoder::State::text_input() const {
 
 int64_t Encoder::State::batch(const char* operation, int64_t asked) const {
   require(asked >= 0, "[", operation, "] batch_size is ", asked, ", expected 0 or more");
-  // On the CPU a row never depends on its batch; on CUDA it does unless each is computed alone.
-  if (options.device.is_cuda() && options.batch_invariant) return 1;
+  // On the CPU a row never depends on its batch, nor do the kernels' rows if asked; those of LibTorch's
+  // operations on CUDA do unless each is computed alone.
+  if (options.device.is_cuda() && options.batch_invariant && !fused) return 1;
   if (asked > 0) return asked;
   return options.device.is_cuda() ? 64 : 8;
 }

@@ -111,7 +111,7 @@ TEST_CASE("fused image towers give the rows of aten in float32, whatever the bat
     const Tensor expected = tower.embed(pixels);
     Tensor first;
     each_round([&] {
-      FusedEncoderOn<Place, float> fused(place(), &tower, nullptr, kSlice);
+      FusedEncoderOn<Place, float> fused(place(), &tower, nullptr, kSlice, true);
       const Tensor rows = fused.embed_pixels(pixels);  // slices of 2, 2 and 1
       // The sums of a row of 48 numbers differ in their order: a few units in the last place of each of two
       // blocks.

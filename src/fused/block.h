@@ -15,10 +15,23 @@ template <class T>
 struct FusedLinear {
   Rows<const T> weight;     ///< [out, in]
   const T* bias = nullptr;  ///< [out], or null: none
+  bool batch_invariant = false;
 
+  /// The product with rows a, to be completed.
+  Product<T> of(Rows<const T> a, Rows<T> out) const {
+    Product<T> p;
+    p.a = a;
+    p.weight = weight;
+    p.bias = bias;
+    p.out = out;
+    p.batch_invariant = batch_invariant;
+    return p;
+  }
   /// Rows first to last - 1 of the weight, as a product of its own.
   FusedLinear part(int64_t first, int64_t last) const {
-    return {{weight.row(first), last - first, weight.width, weight.stride}, bias ? bias + first : nullptr};
+    return {{weight.row(first), last - first, weight.width, weight.stride},
+            bias ? bias + first : nullptr,
+            batch_invariant};
   }
 };
 
@@ -73,12 +86,17 @@ void run_fused_norm(P place, const FusedNorm& norm, Rows<const T> x, Rows<T> out
 template <class P, class T>
 void run_fused_linear(P place, const FusedLinear<T>& linear, Rows<const T> a, Rows<T> out,
                       Rows<const T> residual = {}) {
-  Product<T> p;
-  p.a = a;
-  p.weight = linear.weight;
-  p.bias = linear.bias;
+  Product<T> p = linear.of(a, out);
   p.residual = residual;
-  p.out = out;
+  product(place, p);
+}
+
+template <class P, class T>
+void run_fused_activated(P place, const FusedLinear<T>& linear, Activation activation, Rows<const T> a,
+                         Rows<T> out) {
+  Product<T> p = linear.of(a, out);
+  p.activate = true;
+  p.activation = activation;
   product(place, p);
 }
 
@@ -184,21 +202,17 @@ class FusedBlocks {
     norm(block.norm2, x);
     const Rows<const T> normed = packed<const T>(room_.normed, x.rows, x.width);
     Rows<const T> hidden = packed<const T>(room_.hidden, x.rows, config_.mlp_width);
-    Product<T> p;
-    p.a = normed;
-    p.weight = block.fc1.weight;
     if (config_.feed_forward == FeedForward::SwiGluPacked) {
-      p.out = packed(room_.hidden, x.rows, 2 * config_.mlp_width);
-      product(place_, p);
+      const Rows<T> both = packed(room_.hidden, x.rows, 2 * config_.mlp_width);
+      FusedLinear<T> without_bias = block.fc1;
+      without_bias.bias = nullptr;
+      run_fused_linear<P, T>(place_, without_bias, normed, both);
       hidden = packed<const T>(room_.gated, x.rows, config_.mlp_width);
-      gated_activation(place_, Rows<const T>(p.out), block.fc1.bias, Activation::Silu,
+      gated_activation(place_, Rows<const T>(both), block.fc1.bias, Activation::Silu,
                        packed(room_.gated, x.rows, config_.mlp_width));
     } else {
-      p.bias = block.fc1.bias;
-      p.activate = true;
-      p.activation = config_.activation;
-      p.out = packed(room_.hidden, x.rows, config_.mlp_width);
-      product(place_, p);
+      run_fused_activated<P, T>(place_, block.fc1, config_.activation, normed,
+                                packed(room_.hidden, x.rows, config_.mlp_width));
     }
     run_fused_linear<P, T>(place_, block.fc2, hidden, x, x);
   }

@@ -89,7 +89,9 @@ void run_fused_decoder_block(P place, const DecoderConfig& config, const FusedDe
   run_fused_linear<P, T>(place, block.proj, packed<const T>(room.heads, rows, config.inner()), x, x);
   rms(block.norm2);
   const Rows<T> hidden = packed(room.hidden, rows, 2 * config.mlp_width);
-  run_fused_linear<P, T>(place, {block.gate_up.weight, nullptr}, normed, hidden);
+  FusedLinear<T> without_bias = block.gate_up;
+  without_bias.bias = nullptr;
+  run_fused_linear<P, T>(place, without_bias, normed, hidden);
   const Rows<T> gated = packed(room.gated, rows, config.mlp_width);
   gated_activation(place, Rows<const T>(hidden), block.gate_up.bias, Activation::Silu, gated);
   run_fused_linear<P, T>(place, block.down, gated, x, x);

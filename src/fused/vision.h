@@ -196,14 +196,8 @@ class FusedVision {
     const Rows<T> row = packed(room.block.row, items, width), in = packed(room.block.row_in, items, width);
     run_fused_linear<P, T>(place, pool.proj, in, row);
     run_fused_norm<P, T>(place, pool.norm, row, in);
-    Product<T> p;
-    p.a = in;
-    p.weight = pool.fc1.weight;
-    p.bias = pool.fc1.bias;
-    p.activate = true;
-    p.activation = config.activation;
-    p.out = packed(room.block.hidden, items, config.mlp_width);
-    product(place, p);
+    run_fused_activated<P, T>(place, pool.fc1, config.activation, in,
+                              packed(room.block.hidden, items, config.mlp_width));
     run_fused_linear<P, T>(place, pool.fc2, packed<const T>(room.block.hidden, items, config.mlp_width), row,
                            row);
   }

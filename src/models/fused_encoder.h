@@ -36,6 +36,7 @@ std::string fused_refusal(const ModelConfig& model);
 
 /// The towers (float32, on the CPU; null: there is none) on the CUDA device that is current. Throws
 /// OutOfMemory.
-std::unique_ptr<FusedEncoder> fused_on_cuda(const VisionTower* vision, const TextTower* text, DType dtype);
+std::unique_ptr<FusedEncoder> fused_on_cuda(const VisionTower* vision, const TextTower* text, DType dtype,
+                                            bool batch_invariant);
 
 }  // namespace unisim

@@ -20,8 +20,9 @@ namespace unisim {
 template <class P, class T>
 class FusedEncoderOn : public FusedEncoder {
  public:
-  FusedEncoderOn(P place, const VisionTower* vision, const TextTower* text, int64_t slice)
-      : slice_(slice), weights_(place) {
+  FusedEncoderOn(P place, const VisionTower* vision, const TextTower* text, int64_t slice,
+                 bool batch_invariant = false)
+      : slice_(slice), weights_(place, batch_invariant) {
     if (vision) {
       const int64_t height = vision->image_height(), width = vision->image_width();
       vision_.emplace(vision->config(), weights_.vision(vision->config(), vision->weights(),

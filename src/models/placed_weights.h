@@ -18,7 +18,7 @@ namespace unisim {
 template <class P, class T>
 class PlacedWeights {
  public:
-  explicit PlacedWeights(P place) : place_(place) {}
+  PlacedWeights(P place, bool batch_invariant) : place_(place), batch_invariant_(batch_invariant) {}
 
   FusedVisionWeights<T> vision(const VisionConfig& config, const VisionWeights& weights,
                                const Tensor& positions, int64_t height, int64_t width);
@@ -37,6 +37,7 @@ class PlacedWeights {
   void* put(const void* host, std::size_t bytes);
 
   P place_;
+  bool batch_invariant_;
   std::vector<Memory<P>> memory_;
 };
 

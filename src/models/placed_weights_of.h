@@ -60,7 +60,7 @@ FusedLinear<T> PlacedWeights<P, T>::linear(const Linear& linear, const Tensor& s
     for (int64_t k = 0; k < in; ++k)
       rows[static_cast<std::size_t>(i * stride + k)] = rounded<T>(from[i * in + k]);
   const auto* data = static_cast<const T*>(put(rows.data(), rows.size() * sizeof(T)));
-  return {{data, out, in, stride}, numbers(bias)};
+  return {{data, out, in, stride}, numbers(bias), batch_invariant_};
 }
 
 template <class P, class T>
