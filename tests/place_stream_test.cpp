@@ -1,5 +1,6 @@
 #include "place_stream.h"
 
+#include <algorithm>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
@@ -108,6 +109,32 @@ TEST_CASE("a graph runs nothing when recorded, and all of it at each launch", "[
       graph.launch(stream.place());
       synchronize(stream.place());
       CHECK(std::vector<float>(got, got + kCount) == without_negatives(values));
+    }
+  });
+}
+
+TEST_CASE("a recorded product is of what its rows hold at each launch", "[place_stream]") {
+  each_round([] {
+    const Stream stream;
+    prepare_products(stream.place());  // whose memory could not be allocated while recording
+    const Memory<Cuda> a(stream.place(), 4 * sizeof(float)), out(stream.place(), 4 * sizeof(float));
+    PinnedBuffer in(4 * sizeof(float)), result(4 * sizeof(float));
+    Product<float> p;
+    p.a = p.weight = {a.at<float>(0), 2, 2, 2};
+    p.out = {out.at<float>(0), 2, 2, 2};
+    const Graph graph = Graph::capture(stream.place(), [&] {
+      copy_in(stream.place(), a.data(), in.data(), in.bytes());
+      product(stream.place(), p);
+      copy_out(stream.place(), result.data(), out.data(), result.bytes());
+    });
+    for (const float x : {1.0f, 3.0f}) {
+      auto* sent = static_cast<float*>(in.data());
+      sent[0] = x, sent[1] = 2, sent[2] = 4, sent[3] = 5;
+      graph.launch(stream.place());
+      synchronize(stream.place());
+      const auto* got = static_cast<const float*>(result.data());
+      CHECK(std::vector<float>(got, got + 4) ==
+            std::vector<float>{x * x + 4, 4 * x + 10, 4 * x + 10, 16 + 25});
     }
   });
 }

@@ -2,6 +2,7 @@
 #include <limits>
 #include <string>
 
+#include "cpu/lanes.h"
 #include "kernels.h"
 #include "place.h"
 #include "stored.h"
@@ -169,6 +170,16 @@ TEST_CASE("a product that is not finite says so where it is not, and nowhere els
     const std::vector<float> got = run(c, To::Fresh);
     for (int64_t i = 0; i < static_cast<int64_t>(got.size()); ++i) CHECK(std::isnan(got[i]) == (i / 33 == 1));
   });
+}
+
+TEST_CASE("a product on the CPU is its definition by every instruction set", "[product]") {
+  if constexpr (on_cuda) return;
+  for (const Isa most : {Isa::Baseline, Isa::Avx2, Isa::Avx512}) {
+    isa_limit = most;
+    check<float>({9, 70, 33}, To::Fresh);
+    check<bf16>({17, 31, 5}, To::Fresh);
+  }
+  isa_limit = Isa::Avx512;
 }
 
 TEST_CASE("a product may be prepared for, and need not be", "[product]") {

@@ -34,11 +34,12 @@ UNISIM_INLINE void multiply_part(const float* const* a, const float* pack, int64
   for (int r = 0; r < R; ++r) x[r] = a[r0 + r];
   Floats sums[R][2] = {};
   for (int64_t k = 0; k < width; ++k) {
-    Floats y[2];
-    std::memcpy(y, pack + k * kColumns + c0, sizeof y);
+    Floats left, right;  // two loads: a copy of both at once would pass through memory
+    std::memcpy(&left, pack + k * kColumns + c0, sizeof left);
+    std::memcpy(&right, pack + k * kColumns + c0 + L, sizeof right);
     for (int r = 0; r < R; ++r) {
-      sums[r][0] += x[r][k] * y[0];
-      sums[r][1] += x[r][k] * y[1];
+      sums[r][0] += x[r][k] * left;
+      sums[r][1] += x[r][k] * right;
     }
   }
   for (int r = 0; r < R; ++r) {

@@ -2,7 +2,7 @@
 
 #include "blas.h"
 
-#include <algorithm>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -15,7 +15,8 @@
 namespace unisim {
 namespace {
 
-bool prepared = false;
+/// Numbers of the streams that have what a library would allocate for each; 0 is the default stream's.
+std::set<int> prepared;
 
 /// As a library may that picks its kernel by the shape: few rows are summed in several runs of k, so that who
 /// needs the same bits in any batch must ask for them.
@@ -78,11 +79,12 @@ void multiply(const Gemm& g) {
 }  // namespace
 
 void prepare_gemm(void* stream) {
-  if (prepared) return;
+  const int number = stream ? simt::number_of(stream) : 0;
+  if (prepared.contains(number)) return;
   if (simt::captures(stream))
     throw std::runtime_error(
         "[product] the stream is being recorded, and nobody has called prepare_products");
-  prepared = true;
+  prepared.insert(number);
 }
 
 void gemm(const Gemm& g, void* stream) {
