@@ -1,7 +1,11 @@
 // patchify: pictures cut into patches, a row each, in the order of a convolution's weights.
 //
-// The trap: a patch's line of pixels begins at any address, and its row leaves in packs that run across lines
-// and channels. Lines are therefore staged in shared memory, each with the misalignment that it has outside.
+// The trap: a patch's lines and its row begin at any address (14 x 14 patches of 16-bit numbers are rows of
+// 1,176 bytes), and a row's neighbours come from other lines and channels. Lines are therefore staged in
+// shared memory, each with the misalignment that it has outside, and rows leave in packs that begin at
+// multiples of 16 bytes.
+
+#include <type_traits>
 
 #include "check.h"
 #include "kernels.h"
@@ -13,52 +17,70 @@ namespace {
 // ---- device code ------------------------------------------------------------------------------------------
 
 constexpr unsigned kGroupThreads = 256;
-constexpr unsigned kPatchThreads = 64;
+constexpr unsigned kLargeThreads = 64;
 constexpr int kLevels = 3 * 256;
 constexpr int64_t kStagedBytes = 24 * 1024;  // with the table, eight blocks on one multiprocessor
 
-/// Bytes from line to line of a staged group: whole vectors, and room for any misalignment.
-constexpr int64_t pitch_of(int64_t pixels) { return ceil_div(3 * pixels + 15, 16) * 16; }
+/// Pictures as lines of bytes. From is uint8_t, one plane of R G B pixels that `table` turns into numbers, or
+/// float, a plane a channel.
+template <class From>
+struct Source {
+  const From* data = nullptr;
+  const float* table = nullptr;
+  int channels = 0;
 
-/// Where a row of patches, or a patch, begins: its picture, and its first pixel there.
-struct Corner {
-  int64_t item = 0, y = 0, x = 0;
+  static constexpr int pixel_bytes = std::is_same_v<From, float> ? 4 : 3;
+  static constexpr int table_bytes = std::is_same_v<From, float> ? 0 : kLevels * 4;
+  constexpr int planes() const { return std::is_same_v<From, float> ? channels : 1; }
 };
 
-__device__ inline Corner corner_of(const Patches& p, int64_t patch_line, int64_t column) {
-  return {patch_line / p.rows(), p.top + patch_line % p.rows() * p.patch_height,
-          p.left + column * p.patch_width};
+/// A channel's number of the pixel at this address.
+template <class From>
+__device__ inline float value_at(const uint8_t* pixel, [[maybe_unused]] const float* table,
+                                 [[maybe_unused]] int channel) {
+  if constexpr (std::is_same_v<From, float>)
+    return load_as<float>(pixel);
+  else
+    return table[256 * channel + pixel[channel]];
 }
 
-/// The pack that begins at element k of a patch's row; value(channel, y, x) is an element, `left` are there.
-template <class T, class Value>
-__device__ inline Pack<T> gathered(int k, int64_t left, int patch_height, int patch_width,
-                                   const Value& value) {
-  int line = k / patch_width, x = k % patch_width;
-  int channel = line / patch_height, y = line % patch_height;
-  Pack<T> pack;
-#pragma unroll
-  for (int j = 0; j < kPack<T>; ++j) {
-    pack.v[j] = j < left ? value(channel, y, x) : 0.0f;
-    if (++x < patch_width) continue;
-    x = 0;
-    if (++y < patch_height) continue;
-    y = 0;
-    ++channel;
+/// Bytes from line to line of a staged group: whole vectors, and room for any misalignment.
+constexpr int64_t pitch_of(int64_t bytes) { return ceil_div(bytes + 15, 16) * 16; }
+
+/// The lines of a patch, or of patches side by side, as they lie in memory: line y of plane k begins at from
+/// + k * plane + y * stride.
+struct Lines {
+  const uint8_t* from = nullptr;
+  int64_t plane = 0, stride = 0;
+
+  __device__ const uint8_t* line(int k, int y) const { return from + k * plane + y * stride; }
+  __device__ int shift(int k, int y) const {
+    const auto low = [](auto x) { return static_cast<unsigned>(x); };  // the bits that tell
+    return static_cast<int>(
+        (low(reinterpret_cast<uintptr_t>(from)) + low(k) * low(plane) + low(y) * low(stride)) % 16);
   }
-  return pack;
+};
+
+template <class From>
+__device__ inline Lines lines_of(const Source<From>& source, const Patches& p, int64_t patch_line,
+                                 int64_t column) {
+  const int64_t item = patch_line / p.rows(), y = p.top + patch_line % p.rows() * p.patch_height;
+  const int64_t stride = p.width * source.pixel_bytes, plane = p.height * stride;
+  return {reinterpret_cast<const uint8_t*>(source.data) + item * source.planes() * plane + y * stride +
+              (p.left + column * p.patch_width) * source.pixel_bytes,
+          plane, stride};
 }
 
-/// Copies `lines` lines of `bytes` bytes, `stride` apart, to lines `pitch` apart: byte k of a line goes to
-/// (address of the line) % 16 + k there, so that both sides are aligned at the same bytes.
-__device__ inline void stage(const uint8_t* from, int64_t stride, int lines, int bytes, uint8_t* staged,
-                             int pitch) {
+/// Copies `bytes` bytes of each line to lines `pitch` apart: byte k of a line goes to shift + k, so that both
+/// sides are aligned at the same bytes.
+__device__ inline void stage(Lines lines, int planes, int height, int bytes, uint8_t* staged, int pitch) {
   const int chunks = pitch / 16;
-  for (int i = static_cast<int>(threadIdx.x); i < lines * chunks; i += kGroupThreads) {
-    const uint8_t* line = from + i / chunks * stride;
-    const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(line) % 16);
-    const int begin = i % chunks * 16 - shift;  // the chunk's first byte, counted from the line's
-    uint8_t* to = staged + i / chunks * pitch + i % chunks * 16;
+  for (int i = static_cast<int>(threadIdx.x); i < planes * height * chunks; i += kGroupThreads) {
+    const int number = i / chunks, chunk = i % chunks * 16;
+    const int plane = number / height, y = number % height;
+    const uint8_t* line = lines.line(plane, y);
+    const int begin = chunk - lines.shift(plane, y);  // the chunk's first byte, counted from the line's
+    uint8_t* to = staged + number * pitch + chunk;
     if (begin >= 0 && begin + 16 <= bytes) {
       store_as<uint4>(to, load_as<uint4>(line + begin));
     } else {
@@ -67,128 +89,110 @@ __device__ inline void stage(const uint8_t* from, int64_t stride, int lines, int
   }
 }
 
-/// A block takes `group` patches side by side: their lines to shared memory, then their rows out.
+/// How many packs a row of so many elements may need, wherever it begins.
 template <class T>
+constexpr int packs_of(int elements) {
+  return (elements + 2 * kPack<T> - 2) / kPack<T>;
+}
+
+/// Stores pack number `i` of a row of `elements`; packs begin at multiples of 16 bytes, so that the first and
+/// last may be parts. value(channel, y, x) is an element.
+template <class T, class Value>
+__device__ inline void store_elements(T* row, int i, int elements, int height, int width,
+                                      const Value& value) {
+  const int before = static_cast<int>(reinterpret_cast<uintptr_t>(row) / sizeof(T) % kPack<T>);
+  const int begin = max(i * kPack<T> - before, 0), count = min((i + 1) * kPack<T> - before, elements) - begin;
+  int line = begin / width, x = begin % width;
+  int channel = line / height, y = line % height;
+  Pack<T> pack;
+#pragma unroll
+  for (int j = 0; j < kPack<T>; ++j) {
+    pack.v[j] = j < count ? value(channel, y, x) : 0.0f;
+    if (++x < width) continue;
+    x = 0;
+    if (++y < height) continue;
+    y = 0;
+    ++channel;
+  }
+  store_pack(row + begin, pack, count, count == kPack<T>);
+}
+
+/// A block takes `group` patches side by side: their lines to shared memory, then their rows out.
+template <class T, class From>
 __global__ void __launch_bounds__(kGroupThreads)
-    patchify_groups(const uint8_t* pixels, Patches p, const float* table, Rows<T> out, int group,
-                    bool aligned) {
-  SHARED_ARRAY(float, levels, kLevels);
-  uint8_t* const staged = dynamic_shared();
+    patchify_groups(Source<From> source, Patches p, Rows<T> out, int group) {
+  auto* const levels = reinterpret_cast<float*>(dynamic_shared());
+  uint8_t* const staged = dynamic_shared() + source.table_bytes;
   const int64_t groups = ceil_div(p.columns(), group);
   const int64_t patch_line = blockIdx.x / groups, first = blockIdx.x % groups * group;
   const int count = static_cast<int>(min(int64_t{group}, p.columns() - first));
   const int height = static_cast<int>(p.patch_height), width = static_cast<int>(p.patch_width);
-  const int pitch = static_cast<int>(pitch_of(int64_t{group} * width));
-  const Corner corner = corner_of(p, patch_line, first);
-  const int64_t stride = 3 * p.width;
-  const uint8_t* from = pixels + (corner.item * p.height + corner.y) * stride + 3 * corner.x;
-  for (int i = static_cast<int>(threadIdx.x); i < kLevels; i += kGroupThreads) levels[i] = table[i];
-  stage(from, stride, height, 3 * count * width, staged, pitch);
+  const int pitch = static_cast<int>(pitch_of(int64_t{group} * width * source.pixel_bytes));
+  const Lines lines = lines_of(source, p, patch_line, first);
+  for (int i = static_cast<int>(threadIdx.x); i < source.table_bytes / 4; i += kGroupThreads)
+    levels[i] = source.table[i];
+  stage(lines, source.planes(), height, count * width * source.pixel_bytes, staged, pitch);
   __syncthreads();
 
-  const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(from) % 16);
-  const int shift_step = static_cast<int>(stride % 16);
-  const int elements = 3 * height * width, packs = (elements + kPack<T> - 1) / kPack<T>;
+  const int elements = source.channels * height * width, packs = packs_of<T>(elements);
   for (int i = static_cast<int>(threadIdx.x); i < count * packs; i += kGroupThreads) {
-    const int patch = i / packs, k = i % packs * kPack<T>;
-    const int64_t left = elements - k;
-    const Pack<T> pack = gathered<T>(k, left, height, width, [&](int channel, int y, int x) {
-      const int line = y * pitch + (shift + y * shift_step) % 16;
-      return levels[256 * channel + staged[line + 3 * (patch * width + x) + channel]];
+    const int patch = i / packs;
+    T* row = out.row(patch_line * p.columns() + first + patch);
+    store_elements(row, i % packs, elements, height, width, [&](int channel, int y, int x) {
+      const int plane = source.planes() > 1 ? channel : 0;
+      const uint8_t* line = staged + (plane * height + y) * pitch + lines.shift(plane, y);
+      return value_at<From>(line + (patch * width + x) * source.pixel_bytes, levels, channel);
     });
-    store_pack(out.row(patch_line * p.columns() + first + patch) + k, pack, left,
-               aligned && left >= kPack<T>);
   }
 }
 
 /// A block takes one patch, too large to be staged.
-template <class T>
-__global__ void __launch_bounds__(kPatchThreads)
-    patchify_large(const uint8_t* pixels, Patches p, const float* table, Rows<T> out, bool aligned) {
+template <class T, class From>
+__global__ void __launch_bounds__(kLargeThreads) patchify_large(Source<From> source, Patches p, Rows<T> out) {
   const int64_t row = blockIdx.x;
-  const Corner corner = corner_of(p, row / p.columns(), row % p.columns());
-  const int64_t stride = 3 * p.width;
-  const uint8_t* from = pixels + (corner.item * p.height + corner.y) * stride + 3 * corner.x;
+  const Lines lines = lines_of(source, p, row / p.columns(), row % p.columns());
   const int height = static_cast<int>(p.patch_height), width = static_cast<int>(p.patch_width);
-  const int elements = 3 * height * width;
-  for (int k = static_cast<int>(threadIdx.x) * kPack<T>; k < elements; k += kPatchThreads * kPack<T>) {
-    const int64_t left = elements - k;
-    const Pack<T> pack = gathered<T>(k, left, height, width, [&](int channel, int y, int x) {
-      return table[256 * channel + from[y * stride + 3 * x + channel]];
+  const int elements = source.channels * height * width;
+  for (int i = static_cast<int>(threadIdx.x); i < packs_of<T>(elements); i += kLargeThreads)
+    store_elements(out.row(row), i, elements, height, width, [&](int channel, int y, int x) {
+      const int plane = source.planes() > 1 ? channel : 0;
+      return value_at<From>(lines.line(plane, y) + x * source.pixel_bytes, source.table, channel);
     });
-    store_pack(out.row(row) + k, pack, left, aligned && left >= kPack<T>);
-  }
 }
 
-/// As many floats side by side as a T's pack holds, 16-byte aligned.
-template <class T>
-__device__ inline Pack<T> load_floats(const float* from) {
-  Pack<T> pack;
-#pragma unroll
-  for (int j = 0; j < kPack<T>; j += kPack<float>) {
-    const Pack<float> four = load_pack(from + j, kPack<float>, true);
-#pragma unroll
-    for (int i = 0; i < kPack<float>; ++i) pack.v[j + i] = four.v[i];
-  }
-  return pack;
-}
+// ---- launchers --------------------------------------------------------------------------------------------
 
-/// A block takes one patch of float planes.
-template <class T>
-__global__ void __launch_bounds__(kPatchThreads)
-    patchify_planes(const float* planes, int64_t channels, Patches p, Rows<T> out, bool aligned) {
-  const int64_t row = blockIdx.x;
-  const Corner corner = corner_of(p, row / p.columns(), row % p.columns());
-  const float* from = planes + (corner.item * channels * p.height + corner.y) * p.width + corner.x;
-  const int height = static_cast<int>(p.patch_height), width = static_cast<int>(p.patch_width);
-  const int elements = static_cast<int>(channels) * height * width;
-  const auto address = [&](int channel, int y, int x) {
-    return from + (channel * p.height + y) * p.width + x;
+template <class T, class From>
+void cut(Cuda place, const Source<From>& source, const Patches& p, Rows<T> out) {
+  const int64_t patches = p.items * p.rows() * p.columns();
+  if (patches * source.channels == 0) return;
+  const auto staged = [&](int64_t group) {
+    return source.planes() * p.patch_height * pitch_of(group * p.patch_width * source.pixel_bytes);
   };
-  for (int k = static_cast<int>(threadIdx.x) * kPack<T>; k < elements; k += kPatchThreads * kPack<T>) {
-    const int64_t left = elements - k;
-    const int line = k / width, x = k % width;
-    const float* first = address(line / height, line % height, x);
-    // Inside one line of the patch the numbers are neighbours.
-    const bool vector = x + kPack<T> <= width && reinterpret_cast<uintptr_t>(first) % 16 == 0;
-    const Pack<T> pack =
-        vector ? load_floats<T>(first) : gathered<T>(k, left, height, width, [&](int c, int y, int column) {
-          return *address(c, y, column);
-        });
-    store_pack(out.row(row) + k, pack, left, aligned && left >= kPack<T>);
+  if (staged(1) > kStagedBytes) {
+    launch(patchify_large<T, From>, dim3(static_cast<unsigned>(patches)), dim3(kLargeThreads), 0,
+           place.stream, source, p, out);
+  } else {
+    int64_t group = p.columns();
+    while (staged(group) > kStagedBytes) group = ceil_div(group, 2);
+    const int64_t blocks = p.items * p.rows() * ceil_div(p.columns(), group);
+    launch(patchify_groups<T, From>, dim3(static_cast<unsigned>(blocks)), dim3(kGroupThreads),
+           static_cast<std::size_t>(source.table_bytes + staged(group)), place.stream, source, p, out,
+           static_cast<int>(group));
   }
+  check_cuda(cudaGetLastError(), "patchify");
 }
 
 }  // namespace
 
-// ---- launchers --------------------------------------------------------------------------------------------
-
 template <class T>
 void patchify(Cuda place, const uint8_t* pixels, const Patches& p, const float* table, Rows<T> out) {
-  const int64_t lines = p.items * p.rows();
-  if (lines * p.columns() == 0) return;
-  const bool aligned = aligned_rows(out);
-  if (p.patch_height * pitch_of(p.patch_width) > kStagedBytes) {
-    launch(patchify_large<T>, dim3(static_cast<unsigned>(lines * p.columns())), dim3(kPatchThreads), 0,
-           place.stream, pixels, p, table, out, aligned);
-  } else {
-    int64_t group = p.columns();
-    while (p.patch_height * pitch_of(group * p.patch_width) > kStagedBytes) group = ceil_div(group, 2);
-    const int64_t shared = p.patch_height * pitch_of(group * p.patch_width);
-    launch(patchify_groups<T>, dim3(static_cast<unsigned>(lines * ceil_div(p.columns(), group))),
-           dim3(kGroupThreads), static_cast<std::size_t>(shared), place.stream, pixels, p, table, out,
-           static_cast<int>(group), aligned);
-  }
-  check_cuda(cudaGetLastError(), "patchify");
+  cut(place, Source<uint8_t>{pixels, table, 3}, p, out);
 }
 
 template <class T>
 void patchify(Cuda place, const float* planes, int64_t channels, const Patches& p, Rows<T> out) {
-  const int64_t patches = p.items * p.rows() * p.columns();
-  if (patches * channels == 0) return;
-  launch(patchify_planes<T>, dim3(static_cast<unsigned>(patches)), dim3(kPatchThreads), 0, place.stream,
-         planes, channels, p, out, aligned_rows(out));
-  check_cuda(cudaGetLastError(), "patchify");
+  cut(place, Source<float>{planes, nullptr, static_cast<int>(channels)}, p, out);
 }
 
 template void patchify(Cuda, const uint8_t*, const Patches&, const float*, Rows<float>);
