@@ -14,8 +14,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// ----------------------------------------------------------------------------------------------
+// ---- device code ---------------------------------------------------------------------------------------
 
 template <class T>
 __global__ void __launch_bounds__(kTileThreads, 2)
@@ -64,14 +63,13 @@ __global__ void __launch_bounds__(kTileThreads, 2)
 
 }  // namespace
 
-// ---- launchers
-// ------------------------------------------------------------------------------------------------
+// ---- launchers -----------------------------------------------------------------------------------------
 
 namespace {
 
-template <class X>
-void launch_tiles(void (*kernel)(X, PairBand, PairList, int64_t, bool), Cuda place, X x, int64_t n,
-                  PairBand band, PairList list, bool aligned) {
+/// Calls f(band, blocks, first tile) for the launches of the kernel that cover the band.
+template <class Kernel, class F>
+void each_launch(Kernel* kernel, int64_t n, PairBand band, F&& f) {
   band.last = std::min(band.last, n);
   if (band.first >= band.last) return;
   check_cuda(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
@@ -81,9 +79,7 @@ void launch_tiles(void (*kernel)(X, PairBand, PairList, int64_t, bool), Cuda pla
       pair_tile_count(ceil_div(band.last - band.first, kTileRows), ceil_div(n - band.first, kTileRows));
   constexpr int64_t kMost = int64_t{1} << 30;  // a grid holds less than 2^31 blocks
   for (int64_t first = 0; first < tiles; first += kMost) {
-    const auto blocks = static_cast<unsigned>(std::min(kMost, tiles - first));
-    launch(kernel, dim3(blocks), dim3(kTileThreads), kTileShared, place.stream, x, band, list, first,
-           aligned);
+    f(band, dim3(static_cast<unsigned>(std::min(kMost, tiles - first))), first);
     check_cuda(cudaGetLastError(), "pair_filter");
   }
 }
@@ -92,14 +88,20 @@ void launch_tiles(void (*kernel)(X, PairBand, PairList, int64_t, bool), Cuda pla
 
 template <class T>
 void pair_filter(Cuda place, Rows<const T> x, PairBand band, PairList list) {
-  launch_tiles(filter_tiles<T>, place, x, x.rows, band, list, aligned_rows(x));
+  each_launch(filter_tiles<T>, x.rows, band, [&](PairBand cut, dim3 blocks, int64_t first) {
+    launch(filter_tiles<T>, blocks, dim3(kTileThreads), kTileShared, place.stream, x, cut, list, first,
+           aligned_rows(x));
+  });
 }
 
 template void pair_filter(Cuda, Rows<const bf16>, PairBand, PairList);
 template void pair_filter(Cuda, Rows<const f16>, PairBand, PairList);
 
 void pair_filter(Cuda place, QuantizedRows x, PairBand band, PairList list) {
-  launch_tiles(filter_quantized_tiles, place, x, x.q.rows, band, list, aligned_rows(x.q));
+  each_launch(filter_quantized_tiles, x.q.rows, band, [&](PairBand cut, dim3 blocks, int64_t first) {
+    launch(filter_quantized_tiles, blocks, dim3(kTileThreads), kTileShared, place.stream, x, cut, list, first,
+           aligned_rows(x.q));
+  });
 }
 
 }  // namespace unisim

@@ -22,8 +22,7 @@ constexpr int kTileShared = kStages * 2 * kPanelBytes;
 constexpr int kWarpRows = 64, kWarpColumns = 32;
 constexpr int kRowFragments = kWarpRows / 16, kColumnFragments = kWarpColumns / 8;
 
-// ---- products
-// -------------------------------------------------------------------------------------------------
+// ---- products ------------------------------------------------------------------------------------------
 
 template <class T>
 struct Product;
@@ -60,8 +59,7 @@ struct Panel {
   int rows;
 };
 
-// ---- from global to shared memory
-// -----------------------------------------------------------------------------
+// ---- from global to shared memory ----------------------------------------------------------------------
 
 /// Where 16-byte chunk 0 to 3 of a row lies in its panel. Eight rows of 64 bytes fill four lines of all
 /// banks; turning the chunks by half the row's number puts one chunk of eight successive rows in eight
@@ -107,8 +105,7 @@ __device__ inline void stage_panel(unsigned char* staged, Rows<const T> x, Panel
   }
 }
 
-// ---- from shared memory to sums
-// -------------------------------------------------------------------------------
+// ---- from shared memory to sums ------------------------------------------------------------------------
 
 /// Adds the products of one step. Both panels hold rows of numbers, so both operands load without a
 /// transposition.
@@ -161,8 +158,7 @@ __device__ inline void multiply_panels(Rows<const T> x, Panel rows, Panel column
   }
 }
 
-// ---- from sums to pairs
-// ---------------------------------------------------------------------------------------
+// ---- from sums to pairs --------------------------------------------------------------------------------
 
 /// Calls f(m, n, e) for every product of a lane, all indices constants after unrolling.
 template <class F>

@@ -12,8 +12,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// ----------------------------------------------------------------------------------------------
+// ---- device code ---------------------------------------------------------------------------------------
 
 constexpr unsigned kBlock = 256;
 constexpr unsigned kSums = 8;
@@ -74,8 +73,7 @@ __global__ void __launch_bounds__(kBlock) square_rows(Rows<const T> x, double* s
   if (given && threadIdx.x % kSums == 0) squares[i] = sum;
 }
 
-// ---- launchers
-// ------------------------------------------------------------------------------------------------
+// ---- launchers -----------------------------------------------------------------------------------------
 
 dim3 blocks_for(int64_t groups) { return dim3(static_cast<unsigned>(ceil_div(groups, kBlock / kSums))); }
 

@@ -12,8 +12,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// ----------------------------------------------------------------------------------------------
+// ---- device code ---------------------------------------------------------------------------------------
 
 constexpr unsigned kWarpsPerBlock = 8;
 
@@ -84,8 +83,7 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock)
 
 }  // namespace
 
-// ---- launcher
-// -------------------------------------------------------------------------------------------------
+// ---- launcher ------------------------------------------------------------------------------------------
 
 template <class T>
 void quantize_rows(Cuda place, Rows<const T> x, Rows<int8_t> out, float* scale, float* residual) {

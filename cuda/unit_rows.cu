@@ -10,8 +10,7 @@
 namespace unisim {
 namespace {
 
-// ---- device code
-// ----------------------------------------------------------------------------------------------
+// ---- device code ---------------------------------------------------------------------------------------
 
 constexpr unsigned kWarpsPerBlock = 8;
 
@@ -50,8 +49,7 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock)
 
 }  // namespace
 
-// ---- launcher
-// -------------------------------------------------------------------------------------------------
+// ---- launcher ------------------------------------------------------------------------------------------
 
 template <class T, class U>
 void unit_rows(Cuda place, Rows<const T> x, const double* squares, Rows<U> out) {

@@ -113,6 +113,24 @@ TEMPLATE_TEST_CASE("duplicates score exactly 1, opposites -1, zero rows 0", "[pa
   });
 }
 
+TEST_CASE("a cosine that rounding took past 1 is 1", "[pair_rescore]") {
+  const int64_t width = 50, n = 40;
+  const auto first = hard_numbers<double>(width, 97);
+  std::vector<double> numbers;
+  std::vector<RowPair> pairs;
+  for (int64_t i = 0; i < n; ++i) {
+    for (const double number : first) numbers.push_back(number * (1 + static_cast<double>(i) / 7));
+    pairs.push_back({0, static_cast<int32_t>(i)});
+  }
+  int64_t past = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const double *const x = numbers.data(), *const y = x + i * width;
+    past += dot(x, y, width) / std::sqrt(dot(x, x, width) * dot(y, y, width)) > 1;
+  }
+  REQUIRE(past > 0);
+  check_rescore<double>(n, width, width, 0, numbers, pairs);
+}
+
 TEMPLATE_TEST_CASE("squared lengths are summed in the one order", "[pair_rescore]", float, double) {
   const int64_t rows = GENERATE(1, 31, 32, 33, 70), width = GENERATE(1, 8, 19, 100);
   const auto numbers = hard_numbers<TestType>(1 + rows * (width + 2), 95);

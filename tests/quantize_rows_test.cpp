@@ -15,7 +15,7 @@ using namespace unisim::test;
 namespace {
 
 struct Quantized {
-  std::vector<int8_t> q;
+  std::vector<int> q;
   std::vector<float> scale, residual;
 };
 
@@ -24,7 +24,7 @@ struct Shape {
   int64_t rows = 0, width = 0, x_extra = 0, x_offset = 0, q_extra = 0, q_offset = 0;
 };
 
-constexpr int8_t kUntouched = 99;
+constexpr int kUntouched = 99;
 
 template <class T>
 Quantized run(Shape s, const std::vector<T>& numbers) {
@@ -33,17 +33,18 @@ Quantized run(Shape s, const std::vector<T>& numbers) {
   for (int64_t i = 0; i < s.rows; ++i)
     for (int64_t k = 0; k < s.width; ++k) values[s.x_offset + i * x_stride + k] = numbers[i * s.width + k];
   const Buffer<T> x(values);
-  Buffer<int8_t> q(std::vector<int8_t>(static_cast<std::size_t>(s.q_offset + s.rows * q_stride), kUntouched));
+  Buffer<int8_t> q(
+      std::vector<int8_t>(static_cast<std::size_t>(s.q_offset + s.rows * q_stride), int8_t{kUntouched}));
   Buffer<float> scale(s.rows), residual(s.rows);
   quantize_rows(place(), Rows<const T>{x.data() + s.x_offset, s.rows, s.width, x_stride},
                 Rows<int8_t>{q.data() + s.q_offset, s.rows, s.width, q_stride}, scale.data(),
                 residual.data());
   Quantized out{{}, scale.host(), residual.host()};
   const std::vector<int8_t> all = q.host();
-  for (int64_t k = 0; k < s.q_offset; ++k) CHECK(all[k] == kUntouched);
+  for (int64_t k = 0; k < s.q_offset; ++k) CHECK(int{all[k]} == kUntouched);
   for (int64_t i = 0; i < s.rows; ++i)
     for (int64_t k = 0; k < q_stride; ++k) {
-      const int8_t byte = all[s.q_offset + i * q_stride + k];
+      const int byte = all[s.q_offset + i * q_stride + k];
       if (k < s.width)
         out.q.push_back(byte);
       else
@@ -103,7 +104,7 @@ TEST_CASE("ties go to the even byte", "[quantize_rows]") {
   each_round([&] {
     const Quantized got = run<float>({1, 9}, numbers);
     CHECK(got.scale[0] == 1);
-    CHECK(got.q == std::vector<int8_t>{127, 0, 2, 2, 0, -2, -2, 126, -127});
+    CHECK(got.q == std::vector<int>{127, 0, 2, 2, 0, -2, -2, 126, -127});
     check_quantized(1, 9, numbers, got);
   });
 }
@@ -128,7 +129,7 @@ TEST_CASE("numbers too small for a scale leave all in the residual, and a coarse
   each_round([&] {
     const Quantized got = run<float>({3, 2}, numbers);
     CHECK(got.scale[0] == 0);
-    CHECK(got.q == std::vector<int8_t>{0, 0, 127, -127, 127, 0});
+    CHECK(got.q == std::vector<int>{0, 0, 127, -127, 127, 0});
     check_quantized(3, 2, numbers, got);
   });
 }
