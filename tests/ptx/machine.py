@@ -3,7 +3,7 @@
 import numpy as np
 
 from .memory import LOCAL_WINDOW, SHARED_WINDOW, WINDOW, Local, Shared
-from .parse import BITS, Imm, Mem, Not, PtxError, Reg, Symbol
+from .parse import BITS, Imm, Mem, Not, Reg, Symbol, Unknown
 
 NUMPY = {
     "b8": np.uint8, "u8": np.uint8, "s8": np.int8, "b16": np.uint16, "u16": np.uint16, "s16": np.int16,
@@ -91,7 +91,7 @@ class Machine:
         if isinstance(op, Symbol) and op.name == "WARP_SZ":
             return np.full(self.threads, WARP, np.uint32)
         if not isinstance(op, Reg | Not) or op.name not in self.registers:
-            raise PtxError(f"line {i.line}: {op} is no register")
+            raise Unknown(f"line {i.line}: {op} is no register")
         return self.registers[op.name]
 
     def source(self, i, op, kind):
@@ -119,7 +119,7 @@ class Machine:
             return np.empty(self.threads, NUMPY[kind])
         array = self.register(i, op)
         if isinstance(op, Not) or op.name.split(".")[0] in ("%tid", "%ntid", "%ctaid", "%nctaid"):
-            raise PtxError(f"line {i.line}: {op} cannot be written")
+            raise Unknown(f"line {i.line}: {op} cannot be written")
         return array.view(NUMPY[kind]) if array.dtype.itemsize == np.dtype(NUMPY[kind]).itemsize else None
 
     def sink(self, i, op, kind):
@@ -129,7 +129,7 @@ class Machine:
             return lambda values, active: np.copyto(view, values, where=active)
         array = self.register(i, op)
         if array.dtype.itemsize < np.dtype(NUMPY[kind]).itemsize or kind in ("f16", "f32", "f64", "pred"):
-            raise PtxError(f"line {i.line}: {op} is no register for a result of type {kind}")
+            raise Unknown(f"line {i.line}: {op} is no register for a result of type {kind}")
         wide = array.view(np.dtype(f"i{array.dtype.itemsize}") if kind.startswith("s") else array.dtype)
         return lambda values, active: np.copyto(wide, values.astype(wide.dtype), where=active)
 
@@ -137,20 +137,20 @@ class Machine:
         """The low bits of every register, as a live view."""
         have, want = array.dtype.itemsize, np.dtype(NUMPY[kind]).itemsize
         if have < want or (array.dtype == np.bool_) != (kind == "pred"):
-            raise PtxError(f"line {i.line}: an operand of type {kind} in a register of {8 * have} bits")
+            raise Unknown(f"line {i.line}: an operand of type {kind} in a register of {8 * have} bits")
         return array.view(NUMPY[kind])[:: have // want]
 
     def address(self, i, op):
         """A function that gives every thread's address, signed so that offsets may be negative."""
         if not isinstance(op, Mem):
-            raise PtxError(f"line {i.line}: {op} is no address")
+            raise Unknown(f"line {i.line}: {op} is no address")
         if isinstance(op.base, Reg):
             wide = self.register(i, op.base)
             view = wide.view(np.int64) if wide.dtype == np.uint64 else wide
             return lambda: view.astype(np.int64) + op.offset
         base = op.base.bits if isinstance(op.base, Imm) else self.symbols.get(op.base.name)
         if base is None:
-            raise PtxError(f"line {i.line}: {op.base.name} is declared nowhere")
+            raise Unknown(f"line {i.line}: {op.base.name} is declared nowhere")
         fixed = np.full(self.threads, base + op.offset, np.int64)
         return lambda: fixed
 
@@ -180,7 +180,7 @@ class Machine:
 def constant(op, kind):
     if op.kind == "int":
         if kind in ("f16", "f32", "f64"):
-            raise PtxError(f"an integer where {kind} is wanted")
+            raise Unknown(f"an integer where {kind} is wanted")
         bits = op.bits % (1 << BITS[kind])
     elif op.kind == "f32" and kind == "f64":
         return np.float64(np.array(op.bits, np.uint32).view(np.float32))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .parse import PtxError, Reg
+from .parse import Reg, Unknown
 
 BUILDERS = {}
 WARP_WIDE = {}  # those that wait for the lanes their mask names: name to what finds the mask's operand
@@ -23,7 +23,7 @@ def operation(*names, mask=None):
 
 def build(i, machine):
     if i.name not in BUILDERS:
-        raise PtxError(f"line {i.line}: the runner does not know the instruction {i.text}")
+        raise Unknown(f"line {i.line}: the runner does not know the instruction {i.text}")
     run = BUILDERS[i.name](i, machine)
     if i.guard is None:
         return run

@@ -12,7 +12,11 @@ BITS = {
 
 
 class PtxError(Exception):
-    """What the runner cannot or will not execute, or a fault of the program it executes."""
+    """A fault of the program that is executed, or of its launch."""
+
+
+class Unknown(PtxError):
+    """What the runner does not know how to execute."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Instruction:
         return self.flags
 
     def refuse(self, what):
-        raise PtxError(f"line {self.line}: {what} of {self.text} is not known to the runner")
+        raise Unknown(f"line {self.line}: {what} of {self.text} is not known to the runner")
 
 
 @dataclass
@@ -173,7 +177,7 @@ def after_function(text, at):
 def variable(text, line):
     match = VARIABLE.match(text)
     if not match or match["kind"] not in BITS:
-        raise PtxError(f"line {line}: a declaration that the runner does not know: {text}")
+        raise Unknown(f"line {line}: a declaration that the runner does not know: {text}")
     unit = BITS[match["kind"]] // 8
     counts = [int(n) if n else None for n in re.findall(r"\[(\d*)\]", match["shape"])]
     size = unit
@@ -189,7 +193,7 @@ def initial(text, kind, line):
     for word in re.findall(r"[^\s,{}]+", text):
         number = operand(word, {})
         if not isinstance(number, Imm):
-            raise PtxError(f"line {line}: an initialiser that is no number: {word}")
+            raise Unknown(f"line {line}: an initialiser that is no number: {word}")
         out += (number.bits % (1 << BITS[kind])).to_bytes(BITS[kind] // 8, "little")
     return out
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .numbers16 import bf16_bits, bf16_values, f16_bits, f16_values
-from .parse import PtxError
+from .parse import PtxError, Unknown
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,19 @@ def wrong(out, want, tolerance):
 
 
 def refused(run):
-    """Whether run() says so, or the runner refuses what it meets there."""
+    """Whether run() says so, or the runner finds a fault in what it executes."""
     try:
         return run()
+    except Unknown:
+        raise
     except PtxError:
         return True
+
+
+def beside(opcode, by):
+    """A fault for Module.edited: every such access (a regular expression) `by` bytes from its place."""
+
+    def moved(found):
+        return f"{found[1]}[{found[2]}+{int(found[3] or 0) + by}]"
+
+    return rf"({opcode}[^;\[]*)\[(%\w+)(?:\+(-?\d+))?\]", moved

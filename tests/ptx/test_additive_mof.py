@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from .run import Memory, compile
-from .stored import BF16, FLOAT, KINDS, refused
+from .stored import BF16, FLOAT, KINDS, beside, refused
 
 
 def mixed(module, kind, a, b, alpha, shift=0):
@@ -34,7 +34,7 @@ def test_two_rows_are_mixed_to_the_bit(kind, count, shift):
 FAULTS = {
     "fused": (r"add\.rn\.f32 \t(%f\d+), (%f\d+), (%f\d+);", r"fma.rn.f32 \1, \2, \2, \3;"),
     "subtracted": (r"add\.rn\.f32", "sub.rn.f32"),
-    "beside its place": (r"(ld\.global\.v4[^;]*\[%rd\d+)\];", r"\1+16];"),
+    "beside its place": beside(r"ld\.global\.v4", 16),
 }  # fmt: skip
 
 

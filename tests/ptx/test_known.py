@@ -1,4 +1,6 @@
-"""No kernel holds an instruction that the runner does not know, not even where no test goes."""
+"""No kernel holds an instruction that the runner does not know; no kernel file is without a test."""
+
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +19,9 @@ def test_every_instruction_of_a_kernel_file_is_known(name):
         compile_kernel(
             kernel.read(), Machine(module.program, kernel, Memory(), (1, 1, 1), (32, 1, 1), 0, args)
         )
+
+
+def test_every_kernel_file_has_a_test_here():
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    kernels = [name for name in FILES if "__global__" in (ROOT / "cuda" / name).read_text()]
+    assert [name for name in kernels if f"cuda/{name}" not in tests] == []

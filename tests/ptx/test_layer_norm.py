@@ -4,7 +4,7 @@ import pytest
 
 from .norm_rows import Norm
 from .run import compile
-from .stored import BF16, FLOAT, KINDS, wrong
+from .stored import BF16, FLOAT, KINDS, beside, wrong
 
 
 def check(norm, blocks=None):
@@ -39,7 +39,7 @@ def test_a_block_takes_further_rows_by_turns():
 
 FAULTS = {
     "a sum handed down instead of across": (r"shfl\.sync\.bfly", "shfl.sync.down"),
-    "a staged vector read beside its place": (r"(ld\.shared\.v4\.[^;]*\[%r\d+)\];", r"\1+16];"),
+    "a staged vector read beside its place": beside(r"ld\.shared\.v4", 16),
     "no square root": (r"sqrt\.rn\.f32", "abs.f32"),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""patchify from its PTX: from bytes through shared memory, from bytes of large patches, from float planes."""
+"""patchify from its PTX: from bytes and from float planes, through shared memory or not."""
 
 import struct
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from .run import Memory, compile, rows
-from .stored import BF16, KINDS, refused
+from .stored import BF16, KINDS, beside, refused
 
 
 @dataclass
@@ -42,27 +42,37 @@ SHAPES = [
     Patches(1, 4, 4, 0, 0, 4, 4, 4, 4), Patches(2, 13, 17, 1, 2, 11, 14, 3, 5),
     Patches(1, 32, 40, 0, 3, 32, 35, 8, 8), Patches(1, 9, 30, 2, 1, 7, 28, 7, 14),
 ]  # fmt: skip
-PIXELS = np.random.default_rng(1).integers(0, 256, 100000).astype(np.uint8)
 TABLE = np.random.default_rng(2).normal(size=(3, 256)).astype(np.float32)
 
 
-def from_bytes(module, kind, p, *, group=None, shift=0, padding=0):
-    """(rows, the definition); a group of None: as a patch too large for shared memory."""
-    (down, across), wide = p.grid(), 3 * p.patch_height * p.patch_width
-    pixels = PIXELS[: p.items * p.height * p.width * 3].reshape(p.items, p.height, p.width, 3)
-    memory, count = Memory(), p.items * down * across
-    stride = wide + padding
-    source, out = memory.put(pixels, shift), memory.new((count, stride), kind.dtype)
-    args = [source, p.packed(), memory.put(TABLE), rows(out, count, wide, stride)]
-    aligned = stride * kind.size % 16 == 0
+def cut(module, kind, p, source, pixel_bytes, channels, *, group, shift, padding, table=None):
+    """The rows that a kernel makes of bytes (with a table) or of float planes; group None: of a large patch."""
+    (down, across), wide = p.grid(), channels * p.patch_height * p.patch_width
+    memory, count, stride = Memory(), p.items * down * across, wide + padding
+    values = memory.put(table) if table is not None else 0
+    given = struct.pack("<QQi4x", memory.put(source, shift), values, channels)
+    out = memory.new((count, stride), kind.dtype, shift=padding * kind.size)
+    args = [given, p.packed(), rows(out, count, wide, stride)]
+    number = "unsigned char" if table is not None else "float"
     if group is None:
-        module.launch(memory, f"patchify_large<{kind}>", count, 64, 0, [*args, aligned])
+        module.launch(memory, f"patchify_large<{kind}, {number}>", count, 64, 0, args)
     else:
-        shared = p.patch_height * -(-(3 * group * p.patch_width + 15) // 16) * 16
+        lines = p.patch_height * (1 if table is not None else channels)
+        shared = lines * -(-(pixel_bytes * group * p.patch_width + 15) // 16) * 16
+        shared += 4 * table.size if table is not None else 0
         blocks = p.items * down * -(-across // group)
-        module.launch(memory, f"patchify_groups<{kind}>", blocks, 256, shared, [*args, group, aligned])
+        module.launch(memory, f"patchify_groups<{kind}, {number}>", blocks, 256, shared, [*args, group])
+    result = memory.get(out)
+    assert (result[:, wide:].view(np.uint8) == 0xFF).all()
+    return result[:, :wide]
+
+
+def from_bytes(module, kind, p, *, group=None, shift=0, padding=0):
+    """(rows, the definition)"""
+    pixels = np.random.default_rng(1).integers(0, 256, (p.items, p.height, p.width, 3)).astype(np.uint8)
+    out = cut(module, kind, p, pixels, 3, 3, group=group, shift=shift, padding=padding, table=TABLE)
     values = np.stack([TABLE[c][pixels[..., c]] for c in range(3)], axis=-1)
-    return memory.get(out)[:, :wide], kind.bits(p.cut(values))
+    return out, kind.bits(p.cut(values))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -77,27 +87,20 @@ def test_bytes_become_the_table_s_numbers_patch_by_patch(kind, p):
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @pytest.mark.parametrize("p", SHAPES, ids=lambda p: f"{p.patch_height}x{p.patch_width}")
-@pytest.mark.parametrize("channels, shift", [(1, 0), (3, 4)])
-def test_planes_are_cut_into_patches(kind, p, channels, shift):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_planes_are_cut_into_patches(kind, p, channels):
     planes = np.random.default_rng(3).normal(size=(p.items, channels, p.height, p.width)).astype(np.float32)
-    count, wide = p.items * p.grid()[0] * p.grid()[1], channels * p.patch_height * p.patch_width
-    memory = Memory()
-    out = memory.new((count, wide), kind.dtype)
-    args = [
-        memory.put(planes, shift),
-        channels,
-        p.packed(),
-        rows(out, count, wide, wide),
-        wide * kind.size % 16 == 0,
-    ]
-    compile("cuda/patchify.cu").launch(memory, f"patchify_planes<{kind}>", count, 64, 0, args)
-    assert (memory.get(out) == kind.bits(p.cut(planes.transpose(0, 2, 3, 1)))).all()
+    want = kind.bits(p.cut(planes.transpose(0, 2, 3, 1)))
+    for group, shift, padding in [(p.grid()[1], 0, 0), (1, 4, 3), (None, 8, 1)]:
+        settings = {"group": group, "shift": shift, "padding": padding}
+        out = cut(compile("cuda/patchify.cu"), kind, p, planes, 4, channels, **settings)
+        assert (out == want).all()
 
 
 FAULTS = {
-    "a byte beside its place": (r"(st\.shared\.u8[^;]*\[%r\d+)\]", r"\1+1]"),
-    "another byte of a word": (r"(prmt\.b32[^;]*), 8452;", r"\1, 8448;"),
-}  # fmt: skip
+    "a byte beside its place": beside(r"st\.shared\.u8", 1),
+    "another byte of a pixel": beside(r"ld\.shared\.u8", 1),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from .parse import Unknown
 from .run import Memory, PtxError
 from .written import place, run
 
@@ -111,7 +112,7 @@ def test_an_unknown_instruction_modifier_or_type_fails_with_its_line():
         "ld.global.foo.u32 %r1, [%rd50];",
         "popc.f32 %r1, %f1;",
     ):
-        with pytest.raises(PtxError, match=r"line \d+.*" + line.split(".")[0]):
+        with pytest.raises(Unknown, match=r"line \d+.*" + line.split(".")[0]):
             run(line, 32)
 
 

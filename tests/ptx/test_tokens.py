@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from .run import Memory, compile
-from .stored import BF16, KINDS, refused, wrong
+from .stored import BF16, KINDS, beside, refused, wrong
 
 
 def positions_of(tokens, width):
@@ -78,7 +78,7 @@ def test_texts_are_rows_of_the_table_with_positions(kind, items, length, width, 
 
 
 FAULTS = {
-    "positions beside their place": (r"(ld\.global\.v4\.f32[^;]*\[%rd\d+)\];", r"\1+16];"),
+    "positions beside their place": beside(r"ld\.global\.v4\.f32", 16),
     "halves of a word swapped": (r"prmt\.b32([^;]*), 0x1000;|shl\.b32([^;]*), 16;", r"shl.b32\1\2, 15;"),
 }  # fmt: skip
 
