@@ -30,25 +30,25 @@ __global__ void __launch_bounds__(kWarp* kWarpsPerBlock) turn_tokens(Rotary<T> r
   const float* sine = r.sine + (r.first + token) * half;
   for (int at = static_cast<int>(threadIdx.x % kWarp); at < packs * static_cast<int>(r.heads); at += kWarp) {
     const int head = at / packs, k = (at - head * packs) * kPack<T>, left = half - k;
-    const bool whole = aligned && left >= kPack<T>;
     T* first = r.x.at(item, token, head) + k;
     T* second = first + half;
-    Pack<T> x = load_pack(first, left, whole), y = load_pack(second, left, whole);
-    const Pack<T> c = load_floats<T>(cosine + k, left, whole), s = load_floats<T>(sine + k, left, whole);
+    Pack<T> x = load_pack(first, left, aligned), y = load_pack(second, left, aligned);
+    const Pack<T> c = load_floats<T>(cosine + k, left, aligned), s = load_floats<T>(sine + k, left, aligned);
 #pragma unroll
     for (int j = 0; j < kPack<T>; ++j) {
       const float turned = x.v[j] * c.v[j] - y.v[j] * s.v[j];
       y.v[j] = y.v[j] * c.v[j] + x.v[j] * s.v[j];
       x.v[j] = turned;
     }
-    store_pack(first, x, left, whole);
-    store_pack(second, y, left, whole);
+    store_pack(first, x, left, aligned);
+    store_pack(second, y, left, aligned);
   }
 }
 
 // ---- launcher ---------------------------------------------------------------------------------------------
 
-/// Whether the halves of every head and the rows of both tables begin at multiples of 16 bytes.
+/// Whether the halves of every head and the rows of both tables begin at multiples of 16 bytes and are of
+/// whole packs.
 template <class T>
 bool aligned_rotary(const Rotary<T>& r) {
   const int64_t strides = r.x.item | r.x.token | r.x.head | (r.head_width / 2);

@@ -71,7 +71,7 @@ TEMPLATE_TEST_CASE("cosine_rows is right for one row less and more than a block 
 }
 
 TEMPLATE_TEST_CASE("cosine_rows reads strides and any address", "[cosine_rows]", float, bf16, f16) {
-  const int64_t width = GENERATE(32, 45), more = GENERATE(0, 1, 8), offset = GENERATE(0, 1, 8);
+  const int64_t width = GENERATE(32, 45), more = GENERATE(0, 1, 3, 8), offset = GENERATE(0, 1, 8);
   check<TestType>({.rows = 3, .width = width, .more = more, .offset = offset});
 }
 
@@ -84,6 +84,19 @@ TEMPLATE_TEST_CASE("identical rows have a cosine of exactly 1, opposite ones of 
   each_round([&] {
     CHECK(run(s, a, a) == std::vector<float>(40, 1));
     CHECK(run(s, a, stored<TestType>(values)) == std::vector<float>(40, -1));
+  });
+}
+
+TEST_CASE("cosine_rows reads either side alone at an odd address", "[cosine_rows]") {
+  const int64_t before_a = GENERATE(0, 1), before_b = 1 - before_a;
+  const std::vector<float> a = random_floats(65, 3);
+  each_round([&] {
+    const Buffer<float> x(a), y(std::vector<float>(a.begin() + 1, a.end()));
+    Buffer<float> out(std::vector<float>(1, 77));
+    // the same 64 numbers twice: from the second of x, and the first of y
+    const Rows<const float> from_x = {x.data() + 1, 1, 64, 64}, from_y = {y.data(), 1, 64, 64};
+    cosine_rows(place(), before_a ? from_x : from_y, before_b ? from_x : from_y, out.data());
+    CHECK(out.host() == std::vector<float>{1});
   });
 }
 
