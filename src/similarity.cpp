@@ -1,4 +1,5 @@
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
 #include <unisim/error.h>
 #include <unisim/similarity.h>
 
@@ -7,6 +8,7 @@
 #include "bridge.h"
 #include "kernels.h"
 #include "measured_rows.h"
+#include "run_on.h"
 #include "tasks.h"
 
 namespace unisim {
@@ -42,6 +44,22 @@ std::pair<MeasuredRows, MeasuredRows> measured_sides(const char* operation, cons
   return {measure_rows(operation, "a", a, as_double), measure_rows(operation, "b", b, as_double)};
 }
 
+/// By the kernel where the rows lie, in float; undefined where its numbers cannot be trusted: a zero may be a
+/// row whose squares vanish in float, and what is not finite one whose squares overflow, or a NaN that must
+/// be refused by name.
+Tensor cosine_rows_on_device(const Tensor& a, const Tensor& b) {
+  const Tensor x = a.detach().contiguous(), y = b.detach().contiguous();
+  const Tensor out = at::empty({x.size(0)}, x.options().dtype(at::kFloat));
+  with_stored_type(x.scalar_type(), [&](auto number) {
+    using T = decltype(number);
+    run_on(x.device(), [&](auto place) {
+      cosine_rows(place, stored_rows<T>(x), stored_rows<T>(y), out.data_ptr<float>());
+    });
+  });
+  const Tensor sure = at::isfinite(out).logical_and(out.ne(0)).all();
+  return sure.item<bool>() ? out : Tensor();
+}
+
 }  // namespace
 
 Tensor cosine(const Tensor& a, const Tensor& b) {
@@ -63,6 +81,11 @@ Tensor cosine_rows(const Tensor& a, const Tensor& b) {
   require(!a.defined() || !b.defined() || a.dim() != 2 || b.dim() != 2 || a.size(0) == b.size(0),
           "[cosine_rows] row counts differ: ", a.defined() && a.dim() ? a.size(0) : 0, " and ",
           b.defined() && b.dim() ? b.size(0) : 0);
+  if (UNISIM_HAS_CUDA && a.defined() && b.defined() && a.is_cuda() && a.device() == b.device() &&
+      a.dim() == 2 && a.sizes() == b.sizes() && a.size(1) > 0 && a.scalar_type() == b.scalar_type() &&
+      is_stored_dtype(a.scalar_type())) {
+    if (const Tensor rows = cosine_rows_on_device(a, b); rows.defined()) return rows;
+  }
   const auto [x, y] = measured_sides("cosine_rows", a, b);
   const Tensor result = at::empty({x.count()}, at::kFloat);
   float* out = result.data_ptr<float>();

@@ -60,7 +60,7 @@ def found(pattern, names, flags=re.MULTILINE):
 
 
 TORCH = r"#\s*include\s*[<\"](torch|ATen|c10|caffe2|unisim/(tensor|encoder|metric|similarity|mining|fusion|unisim)\.h)"
-TORCH_FREE = ("cuda/", "src/cpu/", "src/io/", "src/image.cpp", "src/tokenizer.cpp", "src/error.cpp",
+TORCH_FREE = ("cuda/", "src/cpu/", "src/fused/", "src/io/", "src/image.cpp", "src/tokenizer.cpp", "src/error.cpp",
               "src/kernels.h", "src/views.h", "src/tasks.", "include/unisim/image.h", "include/unisim/tokenizer.h",
               "include/unisim/error.h", "include/unisim/export.h")  # fmt: skip
 
