@@ -82,7 +82,7 @@ TEMPLATE_TEST_CASE("l2_normalize is right for one row less and more than a block
 
 TEMPLATE_TEST_CASE("l2_normalize works in place, over strides and at any address", "[l2_normalize]", float,
                    bf16, f16) {
-  const int64_t width = GENERATE(32, 45), more = GENERATE(0, 1, 8), offset = GENERATE(0, 1, 8);
+  const int64_t width = GENERATE(32, 45), more = GENERATE(0, 1, 3, 8), offset = GENERATE(0, 1, 8);
   const bool in_place = GENERATE(false, true);
   check<TestType>({.rows = 3, .width = width, .more = more, .offset = offset}, in_place);
 }
@@ -113,6 +113,25 @@ TEMPLATE_TEST_CASE("a row that is not finite is flagged", "[l2_normalize]", floa
   std::vector<float> x(17, 1);
   x[place_of_bad] = bad;
   each_round([&] { CHECK(run<TestType>({.rows = 1, .width = 17}, stored<TestType>(x), false).flag == 1); });
+}
+
+TEST_CASE("l2_normalize reads or writes alone at an odd address", "[l2_normalize]") {
+  const int64_t before_x = GENERATE(0, 1);
+  each_round([&] {
+    const Buffer<float> x(std::vector<float>(17, 2));
+    Buffer<float> out(std::vector<float>(17, 77));
+    Buffer<int32_t> flag(std::vector<int32_t>{0});
+    l2_normalize(place(), Rows<const float>{x.data() + before_x, 1, 16, 16},
+                 Rows<float>{out.data() + 1 - before_x, 1, 16, 16}, flag.data());
+    std::vector<float> want(17, 0.25f);
+    want[before_x ? 16 : 0] = 77;
+    CHECK(out.host() == want);
+  });
+}
+
+TEST_CASE("several rows may raise the flag", "[l2_normalize]") {
+  each_round(
+      [&] { CHECK(run<float>({.rows = 20, .width = 2}, std::vector<float>(40, 0.0f), false).flag == 1); });
 }
 
 TEST_CASE("a flag that is set stays set", "[l2_normalize]") {
