@@ -46,7 +46,7 @@ TABLE = np.random.default_rng(2).normal(size=(3, 256)).astype(np.float32)
 
 
 def cut(module, kind, p, source, pixel_bytes, channels, *, group, shift, padding, table=None):
-    """The rows that a kernel makes of bytes (with a table) or of float planes; group None: of a large patch."""
+    """The rows made of bytes (with a table) or of float planes; group None: as a patch too large to stage."""
     (down, across), wide = p.grid(), channels * p.patch_height * p.patch_width
     memory, count, stride = Memory(), p.items * down * across, wide + padding
     values = memory.put(table) if table is not None else 0
