@@ -96,16 +96,16 @@ class Build:
         database = self.folder / "compile_commands.json"
         if not database.is_file():
             raise Refused(f"{database} is not there: build first (scripts/setup test)")
-        self.compile = {}
+        self.compile, self.sources = {}, {}
         for entry in json.loads(database.read_text()):
             source = Path(entry["file"])
             words = shlex.split(entry["command"])
             if source.parent == ROOT / "cuda" and any("simt" in word for word in words):
-                self.compile[source.stem] = words
+                self.compile[source.stem], self.sources[source.stem] = words, source
 
     def compile_command(self, kernel):
         if kernel not in self.compile:
-            raise Refused(f"no emulated object of cuda/{kernel}.cu in {self.folder}/compile_commands.json")
+            raise Refused(f"no emulated object of {kernel} in {self.folder}/compile_commands.json")
         return self.compile[kernel]
 
     def object_of(self, kernel):
@@ -137,17 +137,17 @@ class Build:
         return program
 
 
-def broken_sources(mutant, folder):
-    """A copy of the kernels' sources with the fault in it; the path of the kernel's own."""
+def broken_sources(mutant, own, folder):
+    """A copy of the kernels' headers and of `own`, the kernel's file, with the fault in it; the copy of `own`."""
     for name in ("cuda", "src"):
         shutil.rmtree(folder / name, ignore_errors=True)
         (folder / name).mkdir(parents=True)
         for source in (ROOT / name).iterdir():
-            if source.suffix in (".h", ".cuh") or source == ROOT / "cuda" / f"{mutant.kernel}.cu":
+            if source.suffix in (".h", ".cuh") or source == own:
                 shutil.copyfile(source, folder / name / source.name)
     path = folder / mutant.file
     if not path.is_file():
-        raise Refused(f"{mutant.file} is no header of cuda/ or src/, nor cuda/{mutant.kernel}.cu")
+        raise Refused(f"{mutant.file} is no header of cuda/ or src/, nor cuda/{own.name}")
     text = path.read_text()
     if text.count(mutant.old) != 1 or not mutant.old:
         raise Refused(
@@ -156,16 +156,17 @@ def broken_sources(mutant, folder):
     if mutant.old == mutant.new:
         raise Refused("the new text is the old one")
     path.write_text(text.replace(mutant.old, mutant.new))
-    return folder / "cuda" / f"{mutant.kernel}.cu"
+    return folder / "cuda" / own.name
 
 
 def compile_mutant(build, mutant, folder):
     """The kernel's object with the fault in it."""
-    source = broken_sources(mutant, folder)
     words = list(build.compile_command(mutant.kernel))
+    own = build.sources[mutant.kernel]
+    source = broken_sources(mutant, own, folder)
     made = folder / f"{mutant.kernel}.o"
     words[words.index("-o") + 1] = str(made)
-    moved = {str(ROOT / "cuda" / f"{mutant.kernel}.cu"): str(source)}
+    moved = {str(own): str(source)}
     for name in ("cuda", "src"):
         moved[f"-I{ROOT / name}"] = f"-I{folder / name}"
     done = run([moved.get(word, word) for word in words], build.folder, 300)
@@ -306,12 +307,10 @@ def main():
     except Refused as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 1
-    kernels = given.kernels or kernel_files()
+    kernels = given.kernels or sorted({*kernel_files(), *(m.kernel for m in mutants)})
     chosen = [m for m in mutants if m.kernel in kernels]
-    errors = [
-        f"there is no cuda/{k}.cu with a kernel"
-        for k in sorted({m.kernel for m in mutants} - set(kernel_files()))
-    ]
+    unknown = sorted({m.kernel for m in mutants} - set(build.compile))
+    errors = [f"there is no emulated object of a file cuda/{k}" for k in unknown]
     count = Counter(m.kernel for m in chosen)
     errors += [
         f"{k} has {count[k]} faults, at least {given.least} are asked"

@@ -20,6 +20,8 @@ from torch.nn import functional
 
 import unisim
 
+transformers.utils.logging.disable_progress_bar()
+
 LEAST_COSINE = 0.9999
 FARTHER = 1.5  # else we may be so many times as far from fp32 as transformers' own bf16
 CLIP = {  # patch, side, width, layers, heads, projection

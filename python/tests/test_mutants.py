@@ -85,4 +85,4 @@ def test_a_line_of_another_form_is_named(tmp_path):
 def test_a_kernel_that_is_no_more_is_named(tmp_path):
     done = try_faults(tmp_path, "absent", extra="gone | cuda/gone.cu | anything | `a` | `b`\n")
     assert done.returncode == 1
-    assert "there is no cuda/gone.cu" in done.stdout
+    assert "there is no emulated object of a file cuda/gone" in done.stdout
