@@ -23,7 +23,8 @@ constexpr int64_t kBlocks = 1056;
 /// A warp takes 32 packs of columns (blockIdx.x) of every gridDim.y * 8th row.
 template <class T>
 __device__ int64_t own_column() {
-  return (int64_t{blockIdx.x} * kWarp + threadIdx.x % kWarp) * kPack<T>;
+  // In 32 bits first: added to a row's offset in 64, nvcc no longer joins a pack's stores.
+  return static_cast<int64_t>(blockIdx.x * kWarp + threadIdx.x % kWarp) * kPack<T>;
 }
 __device__ inline int64_t own_row() { return int64_t{blockIdx.y} * kWarpsPerBlock + threadIdx.x / kWarp; }
 __device__ inline int64_t row_step() { return int64_t{gridDim.y} * kWarpsPerBlock; }

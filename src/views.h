@@ -14,7 +14,8 @@ struct Rows {
   int64_t stride = 0;
 
   constexpr T* row(int64_t i) const { return data + i * stride; }
-  constexpr operator Rows<const T>() const requires(!std::is_const_v<T>) {
+  template <class U>
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) constexpr operator Rows<U>() const {
     return {data, rows, width, stride};
   }
 };
