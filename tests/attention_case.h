@@ -29,6 +29,9 @@ enum class Lie {
   WithGaps,     ///< token major, with 8 numbers after each head and 24 after each token
   WithOddGaps,  ///< with 1 number after each head and 3 after each token
   Misaligned,   ///< token major, from the second number of the memory on
+  OddTokens,    ///< token major, with 1 number after each token; items and heads aligned
+  OddHeads,     ///< token major, with 1 number after each head; items and tokens aligned
+  OddItems,     ///< token major, with 1 number after each item
   SharedByAll,  ///< [items, tokens, 3, heads, width]: q, k and v of one product; out token major
 };
 
@@ -50,6 +53,14 @@ inline Strides strides_of(Lie lie, int64_t items, int64_t tokens, int64_t heads,
       return dense(0, width + 1, heads * (width + 1) + 3);
     case Lie::Misaligned:
       return dense(1, width, heads * width);
+    case Lie::OddTokens:
+    case Lie::OddHeads:
+    case Lie::OddItems: {
+      const int64_t head = width + (lie == Lie::OddHeads);
+      const int64_t token = lie == Lie::OddTokens ? heads * width + 1 : ceil_div(heads * head, 8) * 8;
+      const int64_t item = ceil_div(tokens * token, 8) * 8 + (lie == Lie::OddItems);
+      return {0, item, token, head, items * item};
+    }
     case Lie::SharedByAll: {
       Strides s = dense(0, width, 3 * heads * width);
       s.offset = part * heads * width;
@@ -147,12 +158,14 @@ Defined define(const AttentionShape& s, const AttentionNumbers<T>& x) {
 template <class T>
 class AttentionMemory {
  public:
-  AttentionMemory(const AttentionShape& s, const AttentionNumbers<T>& x, Lie lie) : shape_(s) {
+  /// `only` 0 to 3: q, k, v or out alone lie so, the others token major.
+  AttentionMemory(const AttentionShape& s, const AttentionNumbers<T>& x, Lie lie, int only = -1) : shape_(s) {
+    const auto of = [&](int operand) { return only < 0 || only == operand ? lie : Lie::TokenMajor; };
     const bool one = lie == Lie::SharedByAll;  // then heads = kv_heads and queries = keys
-    q_ = strides_of(lie, s.items, s.queries, s.heads, s.width, 0);
-    k_ = strides_of(lie, s.items, s.keys, s.kv_heads, s.width, 1);
-    v_ = strides_of(lie, s.items, s.keys, s.kv_heads, s.width, 2);
-    out_ = strides_of(one ? Lie::TokenMajor : lie, s.items, s.queries, s.heads, s.width);
+    q_ = strides_of(of(0), s.items, s.queries, s.heads, s.width, 0);
+    k_ = strides_of(of(1), s.items, s.keys, s.kv_heads, s.width, 1);
+    v_ = strides_of(of(2), s.items, s.keys, s.kv_heads, s.width, 2);
+    out_ = strides_of(one ? Lie::TokenMajor : of(3), s.items, s.queries, s.heads, s.width);
     std::vector<T> q(q_.size, kElsewhere), k(k_.size, kElsewhere), v(v_.size, kElsewhere);
     each(q_, s.queries, s.heads, [&](int64_t from, int64_t to) { q[to] = x.q[from]; });
     each(k_, s.keys, s.kv_heads, [&](int64_t from, int64_t to) { (one ? q : k)[to] = x.k[from]; });
@@ -234,20 +247,21 @@ inline void compare(const AttentionShape& s, const std::vector<double>& out, con
 
 /// Runs the kernel on these numbers and holds it to the definition.
 template <class T>
-void check_attention(const AttentionShape& s, const AttentionNumbers<T>& x, Lie lie = Lie::TokenMajor) {
+void check_attention(const AttentionShape& s, const AttentionNumbers<T>& x, Lie lie = Lie::TokenMajor,
+                     int only = -1) {
   INFO(s.queries << " queries, " << s.keys << " keys, width " << s.width << ", " << s.items << " items, "
                  << s.heads << " heads on " << s.kv_heads << (s.causal ? ", causal" : ""));
   const Defined defined = define(s, x);
   each_round([&] {
-    AttentionMemory<T> memory(s, x, lie);
+    AttentionMemory<T> memory(s, x, lie, only);
     attention(place(), memory.attention());
     compare(s, memory.result(), defined);
   });
 }
 
 template <class T>
-void check_attention(const AttentionShape& s, Lie lie = Lie::TokenMajor) {
-  check_attention<T>(s, random_numbers<T>(s), lie);
+void check_attention(const AttentionShape& s, Lie lie = Lie::TokenMajor, int only = -1) {
+  check_attention<T>(s, random_numbers<T>(s), lie, only);
 }
 
 }  // namespace unisim::test

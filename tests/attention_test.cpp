@@ -64,6 +64,14 @@ TEMPLATE_TEST_CASE("attention reads and writes rows wherever they lie", "[attent
       {.queries = 19, .keys = 37, .width = width, .items = 2, .heads = 2, .kv_heads = 1, .scale = 0.1f}, lie);
 }
 
+TEMPLATE_TEST_CASE("one address or one stride of one operand that is not aligned is enough to be careful",
+                   "[attention]", float, bf16, f16) {
+  const Lie lie = GENERATE(Lie::Misaligned, Lie::OddItems, Lie::OddTokens, Lie::OddHeads);
+  const int only = GENERATE(0, 1, 2, 3);
+  check_attention<TestType>({.queries = 3, .keys = 5, .width = 16, .items = 2, .heads = 2, .kv_heads = 2},
+                            lie, only);
+}
+
 TEMPLATE_TEST_CASE("rows that are not aligned are read and written in more than one tile", "[attention]",
                    float, bf16, f16) {
   check_attention<TestType>({.queries = 133, .keys = 133, .causal = true}, Lie::WithOddGaps);
