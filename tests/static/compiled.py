@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 INCLUDES = [ROOT / "cuda" / "nvidia", ROOT / "cuda", ROOT / "src"]
 FLAGS = [
     "-std=c++20", "-O3", "--expt-relaxed-constexpr", "-Werror", "all-warnings", "-Xcompiler=-Wall,-Wextra",
-    "-Xptxas", "-v,--warn-on-spills,--warn-on-local-memory-usage",
+    "-Xptxas", "-v",
 ]  # fmt: skip
+NO_LOCAL_MEMORY = ["-Xptxas", "--warn-on-spills,--warn-on-local-memory-usage"]
 
 # The instructions that limits speak of: column, and how nvdisasm writes them.
 INSTRUCTIONS = {
@@ -88,8 +89,12 @@ def sources_of(path, seen=None):
     return seen
 
 
-def cache_key(source, arch):
-    digest = hashlib.sha256("\0".join([tools(), arch, *FLAGS, Path(__file__).read_text()]).encode())
+def flags(arch, local_memory):
+    return [*FLAGS, *([] if local_memory else NO_LOCAL_MEMORY), f"-arch={arch}"]
+
+
+def cache_key(source, options):
+    digest = hashlib.sha256("\0".join([tools(), *options, Path(__file__).read_text()]).encode())
     for path in sources_of(source.resolve()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
@@ -162,15 +167,17 @@ def parse_sass(text):
     return found
 
 
-def compile_kernels(source, arch, cache):
-    """Every kernel of the source for the architecture, from the cache where neither sources nor tools changed."""
-    stored = cache / f"{source.stem}-{arch}-{cache_key(source, arch)}.json"
+def compile_kernels(source, arch, cache, local_memory):
+    """Every kernel of the source for the architecture, from the cache where neither sources nor tools changed. Without
+    `local_memory` a spill is a CompileError."""
+    options = flags(arch, local_memory)
+    stored = cache / f"{source.stem}-{arch}-{cache_key(source, options)}.json"
     if stored.is_file():
         return [Kernel(**kernel) for kernel in json.loads(stored.read_text())]
     with tempfile.TemporaryDirectory() as work:
         cubin = Path(work) / "kernels.cubin"
         said = output_of([
-            nvcc(), *FLAGS, f"-arch={arch}", *(f"-I{folder}" for folder in INCLUDES), "-cubin", "--keep",
+            nvcc(), *options, *(f"-I{folder}" for folder in INCLUDES), "-cubin", "--keep",
             f"--keep-dir={work}", str(source), "-o", str(cubin),
         ])  # fmt: skip
         resources = parse_ptxas(said)
