@@ -155,7 +155,7 @@ TEST_CASE("a list that overflows is grown and its band run again, without a pair
                             .capacity = capacity,
                             .most_pairs = most};
     CHECK(mine(alike, apart, mining) == expected);
-    if (capacity == 1) CHECK(allocations >= 3 + 3);  // grown in three bands
+    if (band_rows == 40) CHECK(allocations >= 3 + 3);  // grown in three bands
   });
 }
 
