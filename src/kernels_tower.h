@@ -54,7 +54,7 @@ struct Attention {
   int64_t items = 0, heads = 0, kv_heads = 0;
   int64_t queries = 0, keys = 0;  ///< tokens; queries <= keys where causal
   int64_t head_width = 0;
-  float scale = 1;
+  float scale = 1;  ///< above 0; keys at least 1
   bool causal = false;  ///< query i sees keys 0 to keys - queries + i
 };
 template <class T>

@@ -1,8 +1,8 @@
 #include <utility>
 
 #include "attention_case.h"
-#if __has_include("simt.h")
-#include "simt.h"
+#if __has_include("traffic_row.h")
+#include "traffic_row.h"
 #endif
 
 using namespace unisim;
@@ -139,7 +139,7 @@ TEMPLATE_TEST_CASE("attention over no items or no queries does nothing", "[atten
   });
 }
 
-#if __has_include("simt.h")
+#if __has_include("traffic_row.h")
 namespace {
 
 /// What the tiling must at least move of global memory, by the formula in cuda/attention.cu.
@@ -154,7 +154,7 @@ uint64_t least_bytes(const AttentionShape& s, int64_t tile) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("attention meets no bank twice, uses whole sectors, and reads keys once a tile of queries",
-                   "[attention]", float, bf16, f16) {
+                   "[attention][traffic]", float, bf16, f16) {
   const auto [queries, width] = GENERATE(pair(40, 64), pair(100, 64), pair(40, 80), pair(20, 128));
   const bool causal = queries == 100 ? GENERATE(false, true) : true;
   const AttentionShape s = {
@@ -175,6 +175,8 @@ TEMPLATE_TEST_CASE("attention meets no bank twice, uses whole sectors, and reads
                 << t.sectors_read << " of " << t.least_sectors_read << " and " << t.sectors_written << " of "
                 << t.least_sectors_written << ", wavefronts " << t.wavefronts << " of "
                 << t.least_wavefronts);
+  simt::print_traffic(
+      t, text_of(sizeof(TestType), " bytes, ", queries, " x 100 x ", width, causal ? ", causal" : ""), least);
   CHECK(t.wavefronts == t.least_wavefronts);
   CHECK(t.sectors_read == t.least_sectors_read);
   CHECK(t.sectors_written == t.least_sectors_written);

@@ -4,8 +4,8 @@
 #include "norm_case.h"
 #include "place.h"
 #include "support.h"
-#if __has_include("simt.h")
-#include "simt.h"
+#if __has_include("traffic_row.h")
+#include "traffic_row.h"
 #endif
 
 using namespace unisim;
@@ -50,7 +50,7 @@ TEMPLATE_TEST_CASE("layer_norm adds bias and residual first, and stores the sum 
                    "[layer_norm]", float, bf16, f16) {
   const bool bias = GENERATE(false, true), residual = GENERATE(false, true);
   const SumGoes sum = GENERATE(SumGoes::Nowhere, SumGoes::ToItsOwn, SumGoes::ToX, SumGoes::ToResidual);
-  const int64_t width = GENERATE(37, 264, 768);
+  const int64_t width = GENERATE(37, 256, 264, 768);
   if (sum == SumGoes::ToResidual && !residual) return;
   check<TestType>({.rows = 2, .width = width, .bias = bias, .residual = residual, .sum = sum});
 }
@@ -110,9 +110,9 @@ TEST_CASE("layer_norm of no rows does nothing", "[layer_norm]") {
   });
 }
 
-#if __has_include("simt.h")
+#if __has_include("traffic_row.h")
 TEMPLATE_TEST_CASE("layer_norm moves each byte once, in whole sectors, and meets no bank twice",
-                   "[layer_norm]", float, bf16, f16) {
+                   "[layer_norm][traffic]", float, bf16, f16) {
   const int64_t width = GENERATE(256, 768, 1024, 2048), rows = 16;
   const bool all = GENERATE(false, true);
   NormShape s = {.rows = rows, .width = width};
@@ -130,6 +130,8 @@ TEMPLATE_TEST_CASE("layer_norm moves each byte once, in whole sectors, and meets
   // The formula of cuda/layer_norm.cu, two blocks.
   const int64_t least = rows * width * size * (all ? 4 : 2) + 2 * width * (8 + (all ? size : 0));
   CAPTURE(width, all, t.bytes_read, t.bytes_written, least);
+  simt::print_traffic(t, text_of(size, " bytes, ", rows, " x ", width, all ? ", residual and sum" : ""),
+                      static_cast<uint64_t>(least));
   CHECK(static_cast<double>(t.bytes_read + t.bytes_written) <= 1.05 * static_cast<double>(least));
   CHECK(t.sectors_read == t.least_sectors_read);
   CHECK(t.sectors_written == t.least_sectors_written);

@@ -7,8 +7,8 @@
 #include "place.h"
 #include "stored.h"
 #include "support.h"
-#if __has_include("simt.h")
-#include "simt.h"
+#if __has_include("traffic_row.h")
+#include "traffic_row.h"
 #endif
 
 using namespace unisim;
@@ -312,9 +312,9 @@ TEST_CASE("quantized unit rows lose no pair", "[pair_filter]") {
   });
 }
 
-#if __has_include("simt.h")
+#if __has_include("traffic_row.h")
 TEMPLATE_TEST_CASE("pair_filter reads each panel once a tile, in whole sectors, and meets no bank twice",
-                   "[pair_filter]", bf16, f16) {
+                   "[pair_filter][traffic]", bf16, f16) {
   const int64_t n = 200, width = GENERATE(64, 160, 512);
   const Buffer<TestType> x(random_stored<TestType>(n * width, 69, 0.01f));
   Buffer<unsigned long long> count(std::vector<unsigned long long>{0});
@@ -330,6 +330,8 @@ TEMPLATE_TEST_CASE("pair_filter reads each panel once a tile, in whole sectors, 
   // The formula of cuda/pair_filter.cu: tiles (0, 0), (0, 1), (1, 1) of 128 and 72 rows.
   const int64_t least = (128 + 128 + 128 + 72 + 72 + 72) * width * static_cast<int64_t>(sizeof(TestType));
   CAPTURE(width, t.bytes_read, least, t.wavefronts, t.least_wavefronts);
+  simt::print_traffic(t, text_of(sizeof(TestType), " bytes, ", n, " rows of ", width),
+                      static_cast<uint64_t>(least));
   CHECK(static_cast<int64_t>(t.bytes_read) >= least);
   CHECK(static_cast<double>(t.bytes_read) <= 1.05 * static_cast<double>(least));
   CHECK(t.bytes_written == 0);
@@ -354,7 +356,7 @@ TEST_CASE("a warp's pairs cost one atomic", "[pair_filter]") {
   CHECK(traffic[0].atomics == 6);  // two warps lie below the diagonal
 }
 
-TEST_CASE("pair_filter of quantized rows reads panels once a tile, and scales", "[pair_filter]") {
+TEST_CASE("pair_filter of quantized rows reads panels once a tile, and scales", "[pair_filter][traffic]") {
   const int64_t n = 200, width = GENERATE(64, 512);
   const TestBytes x(n, width, 0, 0, 76);
   simt::options.count = true;
@@ -369,6 +371,7 @@ TEST_CASE("pair_filter of quantized rows reads panels once a tile, and scales", 
   const int64_t rows = 128 + 128 + 72, columns = 128 + 72 + 72;
   const int64_t least = (rows + columns) * width + 8 * (4 * rows + 2 * columns);
   CAPTURE(width, t.bytes_read, least);
+  simt::print_traffic(t, text_of("int8, ", n, " rows of ", width), static_cast<uint64_t>(least));
   CHECK(static_cast<double>(t.bytes_read) <= 1.05 * static_cast<double>(least));
   CHECK(t.bytes_written == 0);
   CHECK(t.sectors_read == t.least_sectors_read);
