@@ -86,17 +86,21 @@ class Towers:
     def left(self):
         return self.ends - time.monotonic()
 
-    def median_ms(self, call, rounds=20):
+    def median_ms(self, call):
+        """Of twenty calls, of fewer where they would take over a second."""
         if not self.timed:
             return None
-        times = []
-        for _ in range(rounds + 3):  # the first three warm up
+
+        def once():
             torch.cuda.synchronize()
             start = time.perf_counter()
             call()
             torch.cuda.synchronize()
-            times.append(1e3 * (time.perf_counter() - start))
-        return sorted(times[3:])[rounds // 2]
+            return 1e3 * (time.perf_counter() - start)
+
+        once(), once()  # warm up
+        rounds = max(5, min(20, int(1000 / once())))
+        return sorted(once() for _ in range(rounds))[rounds // 2]
 
     def row(self, name, batch, who, call, exact, peer=None):
         """Prints one row; its least cosine. `peer` is transformers' own, which ours may not fall far behind."""
