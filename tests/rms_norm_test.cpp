@@ -50,7 +50,7 @@ TEMPLATE_TEST_CASE("rms_norm adds bias and residual first, and stores the sum wh
                    "[rms_norm]", float, bf16, f16) {
   const bool bias = GENERATE(false, true), residual = GENERATE(false, true);
   const SumGoes sum = GENERATE(SumGoes::Nowhere, SumGoes::ToItsOwn, SumGoes::ToX, SumGoes::ToResidual);
-  const int64_t width = GENERATE(37, 264, 2060);
+  const int64_t width = GENERATE(37, 256, 264, 2060);
   if (sum == SumGoes::ToResidual && !residual) return;
   check<TestType>({.rows = 2, .width = width, .bias = bias, .residual = residual, .sum = sum});
 }
