@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -154,11 +155,17 @@ def summary(rows, what, needed):
 
 
 def tests(build, emulated):
+    """One after another on a device, which they would share; emulated, one on each core."""
+
     def step(seconds):
-        ends, rows, all_programs = time.monotonic() + seconds, [], programs(build, emulated)
-        for program in all_programs:
-            if ends - time.monotonic() > 1:
-                rows.append(tried([program], min(60, ends - time.monotonic()), emulated))
+        ends, all_programs = time.monotonic() + seconds, programs(build, emulated)
+
+        def one(program):
+            left = ends - time.monotonic()
+            return tried([program], min(120 if emulated else 60, left), emulated) if left > 1 else None
+
+        with ThreadPoolExecutor((os.cpu_count() or 1) if emulated else 1) as pool:
+            rows = [row for row in pool.map(one, all_programs) if row]
         return summary(rows, "tests", len(all_programs))
 
     return step
