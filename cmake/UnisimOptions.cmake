@@ -15,7 +15,7 @@ if(UNISIM_WERROR)
 endif()
 if(UNISIM_SANITIZE)
   target_compile_options(unisim_options INTERFACE
-    -fsanitize=${UNISIM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fsanitize=${UNISIM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   target_link_options(unisim_options INTERFACE -fsanitize=${UNISIM_SANITIZE})
 endif()
 if(UNISIM_BUILD_FUZZERS)
@@ -25,6 +25,6 @@ if(UNISIM_BUILD_FUZZERS)
   endif()
   # The fuzzers' own main is linked by tests/fuzz alone.
   target_compile_options(unisim_options INTERFACE
-    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+    -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   target_link_options(unisim_options INTERFACE -fsanitize=address,undefined)
 endif()
