@@ -114,6 +114,22 @@ TEST_CASE("rotary turns by nothing at position 0, and by a quarter where cosine 
   });
 }
 
+TEST_CASE("rotary reads either table alone at an odd address", "[rotary]") {
+  const int64_t before_cosine = GENERATE(0, 1), before_sine = 1 - before_cosine;
+  each_round([&] {
+    Buffer<float> x(std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8});
+    const Buffer<float> cosine(std::vector<float>(5, 0.0f)), sine(std::vector<float>(5, 1.0f));
+    rotary(place(), Rotary<float>{.x = {x.data(), 8, 8, 8},
+                                  .items = 1,
+                                  .tokens = 1,
+                                  .heads = 1,
+                                  .head_width = 8,
+                                  .cosine = cosine.data() + before_cosine,
+                                  .sine = sine.data() + before_sine});
+    CHECK(x.host() == std::vector<float>{-5, -6, -7, -8, 1, 2, 3, 4});
+  });
+}
+
 TEST_CASE("rotary of no tokens does nothing", "[rotary]") {
   each_round([&] { rotary(place(), Rotary<float>{.x = {}, .items = 1, .heads = 1, .head_width = 2}); });
 }
