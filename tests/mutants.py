@@ -254,7 +254,8 @@ def attempt(build, mutant, folder, given):
     program.unlink()
     for old in folder.glob("outcome-*.json"):
         old.unlink()
-    kept.write_text(json.dumps(vars(outcome)))
+    if outcome.verdict == "killed":  # more seeds may yet kill the others
+        kept.write_text(json.dumps(vars(outcome)))
     return outcome
 
 
