@@ -7,6 +7,7 @@
 namespace unisim {
 
 void interleaved_mof(Cpu, const void* a, const void* b, int64_t tokens, int64_t token_bytes, void* out) {
+  if (token_bytes == 0) return;  // there may be no memory at all
   const auto bytes = static_cast<std::size_t>(token_bytes);
   const char* from[] = {static_cast<const char*>(a), static_cast<const char*>(b)};
   auto* to = static_cast<char*>(out);

@@ -22,6 +22,13 @@ constexpr std::size_t kStack = 256 * 1024;
 constexpr std::size_t kStack = 64 * 1024;
 #endif
 
+#if UNISIM_SIMT_HOOKS
+constexpr bool all_seen = true;
+#else
+constexpr bool all_seen =
+    false;  // only wrapped accesses are announced: order and initialisation cannot be judged
+#endif
+
 struct Index {
   unsigned x = 0, y = 0, z = 0;
 };

@@ -60,10 +60,10 @@ struct Arena {
     if (at + size + kGap > kArena)
       find_fatal("out of bounds", {file, line, nullptr}, "a block asks for more shared memory than there is");
     used = at + size;
-    std::memset(bytes + at, 0xff, size);
 #if defined(__SANITIZE_ADDRESS__)
     __asan_unpoison_memory_region(bytes + at, size);
 #endif
+    std::memset(bytes + at, 0xff, size);
     const auto begin = reinterpret_cast<uintptr_t>(bytes + at);
     arrays.push_back({file, line, {begin, size, cells.get() + at, Space::Shared}});
     return bytes + at;
@@ -160,7 +160,7 @@ void host_wrote(const void* address, std::size_t bytes, const char* call) {
 
 void host_reads(const void* address, std::size_t bytes, const char* call) {
   const Cell* cells = cells_of(address, bytes, call);
-  for (std::size_t k = 0; cells && k < bytes; ++k)
+  for (std::size_t k = 0; all_seen && cells && k < bytes; ++k)
     if (!cells[k].initialised)
       return find(
           "uninitialised", {call, 0, nullptr},

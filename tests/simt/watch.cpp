@@ -30,13 +30,6 @@ bool within(uintptr_t address, std::size_t size, const void* begin, std::size_t 
   return address - first < length && address - first + size <= length;
 }
 
-#if UNISIM_SIMT_HOOKS
-constexpr bool all_seen = true;
-#else
-constexpr bool all_seen =
-    false;  // only wrapped accesses are announced: order and initialisation cannot be judged
-#endif
-
 const char* verb(Access kind) {
   return kind == Access::Read ? "reads" : kind == Access::Write ? "writes" : "updates";
 }
