@@ -69,6 +69,7 @@ struct HostStack {
   std::size_t size = 0;
 };
 HostStack host_stack;
+bool from_host = false;
 #endif
 
 void change(Thread& from, Thread& to, [[maybe_unused]] bool for_good) {
@@ -152,7 +153,10 @@ void leave_to(Thread& from, bool for_good) {
 
 void thread_main() {
 #if defined(__SANITIZE_ADDRESS__)
-  __sanitizer_finish_switch_fiber(nullptr, &host_stack.bottom, &host_stack.size);
+  HostStack before;  // the host's only where this is the block's first fiber
+  __sanitizer_finish_switch_fiber(nullptr, &before.bottom, &before.size);
+  if (from_host) host_stack = before;
+  from_host = false;
 #endif
   watching = true;
   block_body(block_argument);
@@ -222,6 +226,9 @@ void run_block(void (*body)(const void*), const void* argument) {
   for (uint64_t& word : ready) word = 0;
   for (unsigned k = 0; k < machine.threads; ++k) prepare(threads[k], k);
   Thread* first = next_ready(options.seed == 1 ? machine.threads : kMaxThreads - 1);
+#if defined(__SANITIZE_ADDRESS__)
+  from_host = true;
+#endif
   change(host, *first, false);
   watching = false;
   current = nullptr;
