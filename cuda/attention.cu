@@ -218,23 +218,33 @@ __device__ inline void hide(const Attention<T>& a, float (&scores)[kParts][kEigh
     }
 }
 
-/// kRows rows of a tile to the head's tokens from `first` on, by one warp.
-template <unsigned kRows, unsigned kChunks, class T>
-__device__ inline void store_rows(const Attention<T>& a, T* head, const unsigned char* tile,
-                                  unsigned first_row, unsigned first, bool aligned) {
+/// f(number, piece) for each 16 bytes of kRows rows of a tile, by one warp: `number` is where the piece goes.
+template <unsigned kRows, unsigned kChunks, class T, class F>
+__device__ inline void each_piece(const Attention<T>& a, T* head, const unsigned char* tile,
+                                  unsigned first_row, unsigned first, F&& f) {
   const unsigned rows = min(kRows, static_cast<unsigned>(a.queries) - first);
   for (unsigned at = threadIdx.x % kWarp; at < rows * kChunks; at += kWarp) {
     const unsigned row = at / kChunks, chunk = at % kChunks;
     if (chunk * 8 >= static_cast<unsigned>(a.head_width)) continue;
-    const uint4 piece = load_as<uint4>(tile + place_of<kChunks>(first_row + row, chunk));
-    T* to = head + (first + row) * a.out.token + chunk * 8;
-    if (aligned) {
-      store_as<uint4>(to, piece);
-    } else {
+    f(head + (first + row) * a.out.token + chunk * 8,
+      load_as<uint4>(tile + place_of<kChunks>(first_row + row, chunk)));
+  }
+}
+
+/// kRows rows of a tile to the head's tokens from `first` on, by one warp. Two loops, not one: nvcc would
+/// make the branch within one store both kinds number by number.
+template <unsigned kRows, unsigned kChunks, class T>
+__device__ inline void store_rows(const Attention<T>& a, T* head, const unsigned char* tile,
+                                  unsigned first_row, unsigned first, bool aligned) {
+  if (aligned) {
+    each_piece<kRows, kChunks>(a, head, tile, first_row, first,
+                               [](T* to, uint4 piece) { store_as<uint4>(to, piece); });
+  } else {
+    each_piece<kRows, kChunks>(a, head, tile, first_row, first, [](T* to, uint4 piece) {
       const uint32_t word[4] = {piece.x, piece.y, piece.z, piece.w};
 #pragma unroll
       for (unsigned n = 0; n < 8; ++n) to[n] = T{static_cast<uint16_t>(word[n / 2] >> (16 * (n % 2)))};
-    }
+    });
   }
 }
 
