@@ -92,6 +92,7 @@ int64_t Encoder::State::batch(const char* operation, int64_t asked) const {
   // operations on CUDA do unless each is computed alone.
   if (options.device.is_cuda() && options.batch_invariant && !fused) return 1;
   if (asked > 0) return asked;
+  if (fused) return 4 * fused->slice();
   return options.device.is_cuda() ? 64 : 8;
 }
 
@@ -112,11 +113,17 @@ Tensor Encoder::State::fused_pixels(const Tensor& pixels, const EmbedOptions& as
   vision->check_pixels("embed_images", pixels);
   if (!fused->serves(pixels.size(2), pixels.size(3)))
     return vision->embed(pixels.cpu(), asked.layer, asked.pool);
+  if (asked.layer || asked.pool) {
+    vision->check_pool(asked.pool);
+    return vision->pooled_layer(fused_hidden(pixels, asked.layer), asked.pool);
+  }
   const c10::DeviceGuard guard(options.device);
-  if (!asked.layer && !asked.pool) return fused->embed_pixels(pixels);
-  vision->check_pool(asked.pool);
-  const int64_t layers = vision->config().blocks.layers;
-  return vision->pooled_layer(fused->hidden_state(pixels, asked.layer.value_or(layers)), asked.pool);
+  return fused->embed_pixels(pixels);
+}
+
+Tensor Encoder::State::fused_hidden(const Tensor& pixels, std::optional<int64_t> layer) const {
+  const c10::DeviceGuard guard(options.device);
+  return fused->hidden_state(pixels, layer.value_or(vision->config().blocks.layers));
 }
 
 Tensor Encoder::State::embed_ids(const Tensor& ids) const {
@@ -131,9 +138,7 @@ Tensor Encoder::State::patches(const Tensor& pixels, std::optional<int64_t> laye
   vision->check_pixels("patch_tokens", pixels);
   if (!fused->serves(pixels.size(2), pixels.size(3)))
     return vision->patch_tokens(pixels.cpu(), layer).to(options.device);
-  const c10::DeviceGuard guard(options.device);
-  const Tensor hidden = fused->hidden_state(pixels, layer.value_or(vision->config().blocks.layers));
-  return vision->patches_of_layer(hidden, !layer).to(options.device);
+  return vision->patches_of_layer(fused_hidden(pixels, layer), !layer).to(options.device);
 }
 
 Tensor Encoder::State::no_rows(const EmbedOptions& asked) const {

@@ -45,6 +45,8 @@ struct Encoder::State {
 
  private:
   Tensor fused_pixels(const Tensor& pixels, const EmbedOptions& asked) const;
+  /// Hidden state `layer`, without one the last, by the executor.
+  Tensor fused_hidden(const Tensor& pixels, std::optional<int64_t> layer) const;
 
   mutable std::mutex text_input_mutex_;
   mutable std::unique_ptr<const TextInput> text_input_;

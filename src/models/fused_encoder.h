@@ -26,6 +26,9 @@ class FusedEncoder {
   virtual Tensor hidden_state(const Tensor& pixels, int64_t layer) = 0;
   /// [n, dim] float32 on the CPU, as TextTower::embed: of ids [n, length] int64, checked by the caller.
   virtual Tensor embed_tokens(const Tensor& ids) = 0;
+  /// Items that are computed at once, at most. While a slice computes the next is staged: calls had better
+  /// bring several.
+  virtual int64_t slice() const = 0;
   /// Bytes of the place's memory that the weights take.
   virtual std::size_t weight_bytes() const = 0;
 };

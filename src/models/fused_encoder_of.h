@@ -38,6 +38,7 @@ class FusedEncoderOn : public FusedEncoder {
   bool serves(int64_t height, int64_t width) const override {
     return vision_ && vision_->weights().height == height && vision_->weights().width == width;
   }
+  int64_t slice() const override { return slice_; }
   std::size_t weight_bytes() const override { return weights_.bytes(); }
 
   Tensor embed_pixels(const Tensor& pixels) override {
@@ -49,8 +50,12 @@ class FusedEncoderOn : public FusedEncoder {
 
   Tensor hidden_state(const Tensor& pixels, int64_t layer) override {
     const std::lock_guard lock(turn_);
-    SliceRunner<P, HiddenWork<P, T>> runner({{&*vision_}, layer}, slice_);
-    return run("hidden_state", runner, host_floats(pixels).const_data_ptr(), pixels.size(0),
+    if (!hidden_ || hidden_layer_ != layer) {
+      hidden_.reset();
+      hidden_.emplace(HiddenWork<P, T>{{&*vision_}, layer}, slice_);
+      hidden_layer_ = layer;
+    }
+    return run("hidden_state", *hidden_, host_floats(pixels).const_data_ptr(), pixels.size(0),
                {vision_->tokens(), vision_->width()});
   }
 
@@ -92,7 +97,9 @@ class FusedEncoderOn : public FusedEncoder {
   std::optional<FusedText<P, T>> text_;
   std::mutex turn_;
   std::optional<SliceRunner<P, VisionWork<P, T>>> images_;
-  std::optional<SliceRunner<P, TextWork<P, T>>> texts_;
+  std::optional<SliceRunner<P, HiddenWork<P, T>>> hidden_;  ///< of the layer that was asked for last
+  int64_t hidden_layer_ = 0;
+  std::optional<SliceRunner<P, TextWork<P, T>>> texts_;  ///< of the length that came last
   int64_t text_length_ = 0;
 };
 
