@@ -1,5 +1,7 @@
 #pragma once
 
+#include <type_traits>
+
 #include "float_pack.cuh"
 #include "kernels.h"
 #include "pack.cuh"
@@ -36,6 +38,23 @@ template <class T>
 inline int64_t held_values(const NormRows<T>& n) {
   if (!aligned_norm(n) || n.x.width % kPack<T> != 0) return kHeldValues + 1;
   return ceil_div(n.x.width, kWarp * kPack<T>) * kPack<T>;
+}
+
+/// f(std::integral_constant<int, values>) with as few values a lane as hold a row; false where none do.
+template <class T, class F>
+inline bool with_held_values(const NormRows<T>& n, F&& f) {
+  const int64_t values = held_values(n);
+  if (values <= 8)
+    f(std::integral_constant<int, 8>());
+  else if (values <= 16)
+    f(std::integral_constant<int, 16>());
+  else if (values <= 32)
+    f(std::integral_constant<int, 32>());
+  else if (values <= kHeldValues)
+    f(std::integral_constant<int, kHeldValues>());
+  else
+    return false;
+  return true;
 }
 
 // ---- vectors of the width in shared memory ----------------------------------------------------------------

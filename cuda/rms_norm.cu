@@ -95,16 +95,7 @@ void launch_held(Cuda place, const NormRows<T>& n) {
 template <class T>
 void rms_norm(Cuda place, const NormRows<T>& n) {
   if (n.x.rows == 0) return;
-  const int64_t values = held_values(n);
-  if (values <= 8)
-    launch_held<T, 8>(place, n);
-  else if (values <= 16)
-    launch_held<T, 16>(place, n);
-  else if (values <= 32)
-    launch_held<T, 32>(place, n);
-  else if (values <= kHeldValues)
-    launch_held<T, kHeldValues>(place, n);
-  else
+  if (!with_held_values(n, [&](auto values) { launch_held<T, decltype(values)::value>(place, n); }))
     launch(rms_norm_again<T>, norm_blocks(n.x.rows), dim3(kWarp * kNormWarps), 0, place.stream, n,
            aligned_norm(n));
   check_cuda(cudaGetLastError(), "rms_norm");
