@@ -100,16 +100,15 @@ template <class T>
 }
 
 template <class T>
+void cosine_baseline(Rows<const T> a, const double* a_squares, Rows<const T> b, const double* b_squares,
+                     Rows<float> out) {
+  cosine_in_tiles<1, 2>(a, a_squares, b, b_squares, out);
+}
+
+template <class T>
 void cosine_on(Rows<const T> a, const double* a_squares, Rows<const T> b, const double* b_squares,
                Rows<float> out) {
-  switch (isa()) {
-    case Isa::Avx512:
-      return cosine_avx512(a, a_squares, b, b_squares, out);
-    case Isa::Avx2:
-      return cosine_avx2(a, a_squares, b, b_squares, out);
-    case Isa::Baseline:
-      return cosine_in_tiles<1, 2>(a, a_squares, b, b_squares, out);
-  }
+  by_isa(cosine_baseline<T>, cosine_avx2<T>, cosine_avx512<T>)(a, a_squares, b, b_squares, out);
 }
 
 template <class T>

@@ -25,6 +25,12 @@ inline Isa isa() {
   return best < isa_limit ? best : isa_limit.load();
 }
 
+/// The version of a function for the instruction set at hand.
+template <class F>
+F* by_isa(F* baseline, F* avx2, F* avx512) {
+  return isa() == Isa::Avx512 ? avx512 : isa() == Isa::Avx2 ? avx2 : baseline;
+}
+
 }  // namespace unisim
 
 /// Joins the caller's instruction set, whichever that is.

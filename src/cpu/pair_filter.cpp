@@ -14,8 +14,6 @@
 namespace unisim {
 namespace {
 
-using Score = bool (*)(const float*, const float*, int64_t, float, float (*)[kPanelRows]);
-
 /// scores[r][c] = row r0 + r of a . row c0 + c of b, for R rows and 2 L columns; true if any is above.
 template <int L, int R>
 UNISIM_INLINE bool score_tile(const float* a, const float* b, int64_t width, float above, int r0, int c0,
@@ -67,18 +65,6 @@ bool score_baseline(const float* a, const float* b, int64_t width, float above, 
   return score_panels<4, 4>(a, b, width, above, scores);
 }
 
-Score score_of(Isa isa) {
-  switch (isa) {
-    case Isa::Avx512:
-      return score_avx512;
-    case Isa::Avx2:
-      return score_avx2;
-    case Isa::Baseline:
-      break;
-  }
-  return score_baseline;
-}
-
 template <class T>
 void pack(Rows<const T> x, const double* squares, int64_t p, float* panel) {
   for (int64_t r = 0; r < kPanelRows; ++r) {
@@ -112,7 +98,8 @@ double filter_guard(int64_t width) {
 int64_t filter_pairs(Cpu, Panels x, int64_t p, int64_t q, float above, PanelPair* found) {
   alignas(64) float scores[kPanelRows][kPanelRows];
   static_assert(kPanelRows <= 256, "PanelPair counts rows in bytes");
-  if (!score_of(isa())(x.panel(p), x.panel(q), x.width, above, scores)) return 0;
+  const auto score = by_isa(score_baseline, score_avx2, score_avx512);
+  if (!score(x.panel(p), x.panel(q), x.width, above, scores)) return 0;
   const int64_t rows = x.rows - p * kPanelRows, columns = x.rows - q * kPanelRows;
   int64_t count = 0;
   for (int64_t r = 0; r < kPanelRows && r < rows; ++r)

@@ -23,8 +23,6 @@ constexpr int kTileRows = 8;         ///< of a tile
 constexpr int64_t kBlockRows = 256;  ///< of a that meet a pack in turn
 
 using Tile = float[kTileRows][kColumns];
-using Multiply = void (*)(const float* const*, const float*, int64_t, Tile&);
-
 /// tile[r][c] = a[r] . column c of the pack, for rows r0 to r0 + R - 1 and 2 L columns from c0.
 template <int L, int R>
 UNISIM_INLINE void multiply_part(const float* const* a, const float* pack, int64_t width, int r0, int c0,
@@ -65,18 +63,6 @@ UNISIM_INLINE void multiply_parts(const float* const* a, const float* pack, int6
 }
 void multiply_baseline(const float* const* a, const float* pack, int64_t width, Tile& tile) {
   multiply_parts<4, 4>(a, pack, width, tile);
-}
-
-Multiply multiply_of(Isa isa) {
-  switch (isa) {
-    case Isa::Avx512:
-      return multiply_avx512;
-    case Isa::Avx2:
-      return multiply_avx2;
-    case Isa::Baseline:
-      break;
-  }
-  return multiply_baseline;
 }
 
 /// Rows first to first + 31 of the weight, transposed; zeros for rows that there are not.
@@ -126,7 +112,7 @@ template <class T>
 void product(Cpu, const Product<T>& p) {
   if (p.out.rows == 0 || p.out.width == 0) return;
   thread_local std::vector<float> pack, copy;
-  const Multiply multiply = multiply_of(isa());
+  const auto multiply = by_isa(multiply_baseline, multiply_avx2, multiply_avx512);
   const int64_t width = p.a.width;
   pack.resize(static_cast<std::size_t>(kColumns * width));
   for (int64_t block = 0; block < p.out.rows; block += kBlockRows) {
