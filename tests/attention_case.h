@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "kernels.h"
-#include "place.h"
 #include "stored.h"
 #include "support.h"
+#include "test_place.h"
 
 /// One attention: its shape, its numbers, its definition in double, and how they lie in memory.
 namespace unisim::test {

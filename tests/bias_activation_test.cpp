@@ -2,31 +2,17 @@
 #include <cmath>
 #include <limits>
 
+#include "activation_in_double.h"
 #include "kernels.h"
-#include "place.h"
+#include "row_shape.h"
 #include "stored.h"
 #include "support.h"
+#include "test_place.h"
 
 using namespace unisim;
 using namespace unisim::test;
 
 namespace {
-
-double define(Activation activation, double x) {
-  switch (activation) {
-    case Activation::Gelu:
-      return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::GeluTanh:
-      return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
-    case Activation::QuickGelu:
-      return x / (1 + std::exp(-1.702 * x));
-    case Activation::Silu:
-      return x / (1 + std::exp(-x));
-    case Activation::Relu:
-      return std::fmax(x, 0);
-  }
-  return 0;
-}
 
 /// Half the step between the smallest numbers of f16, where rounding is no longer relative.
 template <class T>
@@ -40,18 +26,9 @@ double allowed(double x, double want) {
   return rounding_of<T> * std::abs(want) + 8 * 0x1p-24 * (std::abs(x) + 1) + smallest_step<T>;
 }
 
-struct Shape {
-  int64_t rows = 1, width = 1, more = 0, offset = 0;
-  bool bias = true;
-
-  int64_t stride() const { return width + more; }
-  int64_t at(int64_t i, int64_t k) const { return offset + i * stride() + k; }
-  int64_t count() const { return offset + rows * stride(); }
-};
-
 /// Holds bias_activation over `shape` to its definition.
 template <class T>
-void check_activation(const Shape& s, Activation activation, bool in_place) {
+void check_activation(const RowShape& s, Activation activation, bool in_place) {
   CAPTURE(s.rows, s.width, s.more, s.offset, s.bias, in_place, static_cast<int>(activation));
   const std::vector<T> x = random_stored<T>(s.count(), 1, 3), bias = random_stored<T>(s.offset + s.width, 2);
   const std::vector<T> filled(x.size(), rounded<T>(77));
@@ -68,7 +45,7 @@ void check_activation(const Shape& s, Activation activation, bool in_place) {
     for (int64_t i = 0; i < s.rows; ++i)
       for (int64_t k = 0; k < s.width; ++k) {
         const double sum = to_float(x[s.at(i, k)]) + (s.bias ? double{to_float(bias[s.offset + k])} : 0);
-        const double exact = define(activation, sum);
+        const double exact = activation_in_double(activation, sum);
         const double share = std::abs(to_float(got[s.at(i, k)]) - exact) / allowed<T>(sum, exact);
         worst = share <= worst ? worst : share;
         want[s.at(i, k)] = got[s.at(i, k)];
@@ -80,9 +57,9 @@ void check_activation(const Shape& s, Activation activation, bool in_place) {
 
 /// x of out's rows, its halves side by side, so twice as wide.
 template <class T>
-void check_gated(const Shape& s, Activation activation) {
+void check_gated(const RowShape& s, Activation activation) {
   CAPTURE(s.rows, s.width, s.more, s.offset, s.bias, static_cast<int>(activation));
-  const Shape wide = {s.rows, 2 * s.width, 2 * s.more, s.offset, s.bias};
+  const RowShape wide = {s.rows, 2 * s.width, 2 * s.more, s.offset, s.bias};
   const std::vector<T> x = random_stored<T>(wide.count(), 3, 3),
                        bias = random_stored<T>(wide.offset + wide.width, 4);
   const std::vector<T> filled(static_cast<std::size_t>(s.count()), rounded<T>(77));
@@ -100,7 +77,7 @@ void check_gated(const Shape& s, Activation activation) {
         const auto sum = [&](int64_t column) {
           return to_float(x[wide.at(i, column)]) + (s.bias ? double{to_float(bias[s.offset + column])} : 0);
         };
-        const double gate = sum(k), up = sum(s.width + k), factor = define(activation, gate);
+        const double gate = sum(k), up = sum(s.width + k), factor = activation_in_double(activation, gate);
         const double share = std::abs(to_float(got[s.at(i, k)]) - factor * up) /
                              (allowed<T>(gate, factor) * std::abs(up) + 2 * 0x1p-24 * std::abs(factor * up) +
                               smallest_step<T>);

@@ -2,25 +2,18 @@
 #include <limits>
 
 #include "kernels.h"
-#include "place.h"
+#include "row_shape.h"
 #include "stored.h"
 #include "support.h"
+#include "test_place.h"
 
 using namespace unisim;
 using namespace unisim::test;
 
 namespace {
 
-struct Shape {
-  int64_t rows = 1, width = 1, more = 0, offset = 0;
-
-  int64_t stride() const { return width + more; }
-  int64_t at(int64_t i, int64_t k) const { return offset + i * stride() + k; }
-  int64_t count() const { return offset + rows * stride(); }
-};
-
 template <class T>
-std::vector<float> run(const Shape& s, const std::vector<T>& a, const std::vector<T>& b) {
+std::vector<float> run(const RowShape& s, const std::vector<T>& a, const std::vector<T>& b) {
   const Buffer<T> x(a), y(b);
   Buffer<float> out(std::vector<float>(static_cast<std::size_t>(s.rows + 1), 77));
   cosine_rows(place(), Rows<const T>{x.data() + s.offset, s.rows, s.width, s.stride()},
@@ -33,7 +26,7 @@ std::vector<float> run(const Shape& s, const std::vector<T>& a, const std::vecto
 
 /// Each sum in float: a lane's share of the row and a tree of five, of terms no larger than |a| |b| together.
 template <class T>
-void check(const Shape& s) {
+void check(const RowShape& s) {
   CAPTURE(s.rows, s.width, s.more, s.offset);
   const std::vector<T> a = random_stored<T>(s.count(), 1), noise = random_stored<T>(s.count(), 2);
   std::vector<T> b;  // the further down, the less alike
@@ -77,7 +70,7 @@ TEMPLATE_TEST_CASE("cosine_rows reads strides and any address", "[cosine_rows]",
 
 TEMPLATE_TEST_CASE("identical rows have a cosine of exactly 1, opposite ones of -1", "[cosine_rows]", float,
                    bf16, f16) {
-  const Shape s = {.rows = 40, .width = 50};
+  const RowShape s = {.rows = 40, .width = 50};
   const std::vector<TestType> a = random_stored<TestType>(s.count(), 5);
   std::vector<float> values = floats(a);
   for (float& value : values) value = -value;

@@ -10,7 +10,7 @@
 #include <map>
 
 #include "models/fused_encoder_of.h"
-#include "place.h"
+#include "test_place.h"
 #include "tiny_model.h"
 
 using namespace unisim;

@@ -1,7 +1,7 @@
 #include <numeric>
 
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "support.h"
 
 using namespace unisim;

@@ -2,22 +2,15 @@
 #include <limits>
 
 #include "kernels.h"
-#include "place.h"
+#include "row_shape.h"
 #include "stored.h"
 #include "support.h"
+#include "test_place.h"
 
 using namespace unisim;
 using namespace unisim::test;
 
 namespace {
-
-struct Shape {
-  int64_t rows = 1, width = 1, more = 0, offset = 0;
-
-  int64_t stride() const { return width + more; }
-  int64_t at(int64_t i, int64_t k) const { return offset + i * stride() + k; }
-  int64_t count() const { return offset + rows * stride(); }
-};
 
 template <class T>
 struct Result {
@@ -26,7 +19,7 @@ struct Result {
 };
 
 template <class T>
-Result<T> run(const Shape& s, const std::vector<T>& x, bool in_place, int32_t flag_before = 0) {
+Result<T> run(const RowShape& s, const std::vector<T>& x, bool in_place, int32_t flag_before = 0) {
   Buffer<T> from(x), to(std::vector<T>(x.size(), rounded<T>(77)));
   Buffer<int32_t> flag(std::vector<int32_t>{flag_before});
   Buffer<T>& out = in_place ? from : to;
@@ -36,7 +29,7 @@ Result<T> run(const Shape& s, const std::vector<T>& x, bool in_place, int32_t fl
 }
 
 template <class T>
-void check(const Shape& s, bool in_place) {
+void check(const RowShape& s, bool in_place) {
   CAPTURE(s.rows, s.width, s.more, s.offset, in_place);
   const std::vector<T> x = random_stored<T>(s.count(), 7, 3);
   each_round([&] {
@@ -90,7 +83,7 @@ TEMPLATE_TEST_CASE("l2_normalize works in place, over strides and at any address
 TEMPLATE_TEST_CASE("a zero row stays zero and is flagged, wherever it is", "[l2_normalize]", float, bf16,
                    f16) {
   const int64_t zero = GENERATE(0, 8), width = GENERATE(3, 8);
-  const Shape s = {.rows = 9, .width = width};
+  const RowShape s = {.rows = 9, .width = width};
   std::vector<TestType> x = random_stored<TestType>(s.count(), 8);
   for (int64_t k = 0; k < width; ++k) x[s.at(zero, k)] = rounded<TestType>(0);
   each_round([&] {

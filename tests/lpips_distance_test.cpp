@@ -1,5 +1,5 @@
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "stored.h"
 #include "support.h"
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "kernels.h"
-#include "place.h"
 #include "stored.h"
 #include "support.h"
+#include "test_place.h"
 
 /// Calls of layer_norm and rms_norm at random numbers, and what their definitions are held to.
 namespace unisim::test {

@@ -4,7 +4,7 @@
 #include "kernels.h"
 #include "pair_lists.h"
 #include "pair_tiles.h"
-#include "place.h"
+#include "test_place.h"
 #include "stored.h"
 #include "support.h"
 #if __has_include("traffic_row.h")

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels.h"
-#include "place.h"
 #include "support.h"
+#include "test_place.h"
 
 /// Lists of pairs for the tests of pair_filter: run, sorted and checked for what must hold of any list.
 namespace unisim::test {

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "support.h"
 
 using namespace unisim;

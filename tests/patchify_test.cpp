@@ -1,6 +1,6 @@
 #include "difference.h"
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "stored.h"
 #include "support.h"
 

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <vector>
 
-#include "place.h"
+#include "test_place.h"
 #include "support.h"
 
 using namespace unisim;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "place_memory.h"
 #include "support.h"
 

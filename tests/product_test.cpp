@@ -4,7 +4,7 @@
 
 #include "cpu/lanes.h"
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "stored.h"
 
 using namespace unisim;

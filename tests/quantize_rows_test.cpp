@@ -2,7 +2,7 @@
 #include <limits>
 
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "stored.h"
 #include "support.h"
 #if __has_include("simt.h")

@@ -2,7 +2,7 @@
 
 #include "difference.h"
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "support.h"
 
 using namespace unisim;

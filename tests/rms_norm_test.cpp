@@ -2,7 +2,7 @@
 
 #include "kernels.h"
 #include "norm_case.h"
-#include "place.h"
+#include "test_place.h"
 #include "support.h"
 
 using namespace unisim;

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "kernels.h"
-#include "place.h"
+#include "test_place.h"
 #include "stored.h"
 #include "support.h"
 

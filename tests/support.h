@@ -3,9 +3,7 @@
 // The one place that knows Catch2, so that a move to version 3 is a change of one file.
 #define CATCH_CONFIG_ENABLE_BENCHMARKING_OFF
 #include <catch2/catch.hpp>
-
 #include <cmath>
-
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -26,8 +24,8 @@ inline std::vector<float> random_floats(std::size_t count, uint64_t seed) {
   return values;
 }
 
-/// The folder of real weights, photographs and tokenizers, or empty where this machine has none: then the test
-/// says aloud that it is skipped. UNISIM_TEST_DATA, else ../shared/data beside the source tree.
+/// The folder of real weights, photographs and tokenizers, or empty where this machine has none: then the
+/// test says aloud that it is skipped. UNISIM_TEST_DATA, else ../shared/data beside the source tree.
 inline std::filesystem::path test_data(const std::string& what) {
   const char* given = std::getenv("UNISIM_TEST_DATA");
   const std::filesystem::path root = given ? given : UNISIM_SOURCE_DIR "/../shared/data";

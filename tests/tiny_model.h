@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "activation_in_double.h"
 #include "io/file.h"
 #include "models/layout.h"
 #include "models/wants.h"
@@ -81,22 +82,6 @@ inline Grid2 norm_in_double(const Norm& norm, Grid2 x) {
       x.at(r, c) = (x.at(r, c) - mean) / std::sqrt(square + norm.eps) * w.at(0, c) + b.at(0, c);
   }
   return x;
-}
-
-inline double activation_in_double(Activation activation, double x) {
-  switch (activation) {
-    case Activation::Gelu:
-      return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
-    case Activation::GeluTanh:
-      return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
-    case Activation::QuickGelu:
-      return x / (1 + std::exp(-1.702 * x));
-    case Activation::Silu:
-      return x / (1 + std::exp(-x));
-    case Activation::Relu:
-      return std::max(x, 0.0);
-  }
-  return 0;
 }
 
 /// Columns [first, first + count).

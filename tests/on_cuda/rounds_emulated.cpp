@@ -1,4 +1,4 @@
-#include "place.h"
+#include "test_place.h"
 #include "simt/simt.h"
 
 namespace unisim::test {

@@ -53,7 +53,7 @@
 #define atomicExch(...) ::simt::atomic_exchange(__VA_ARGS__)
 
 // glibc has functions of this name.
-#define __expf(x) ::simt::exp_fast(x)
+#define __expf(x) ::std::exp(float(x))
 #define __fdividef(x, y) ((x) / (y))
 #define __logf(x) ::std::log(float(x))
 

@@ -152,8 +152,6 @@ SIMT_ACCESS T atomic_cas(T* to, std::type_identity_t<T> expected, std::type_iden
                 [expected, with](T x) SIMT_UNWATCHED { return x == expected ? with : x; });
 }
 
-float exp_fast(float x);
-
 // ---- matrix.cpp
 // -----------------------------------------------------------------------------------------------
 

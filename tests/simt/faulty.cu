@@ -1,6 +1,7 @@
 // Kernels with one fault each, and what must be found in them.
 
 #include "cases.h"
+#include "cases_launch.h"
 #include "cases_memory.h"
 #include "device.cuh"
 
@@ -11,7 +12,6 @@ using unisim::cp_async16;
 using unisim::cp_async_commit;
 using unisim::cp_async_wait;
 using unisim::dynamic_shared;
-using unisim::launch_as;
 using unisim::load_as;
 
 __global__ void neighbours_without_barrier(int* out) {
@@ -179,15 +179,6 @@ __global__ void barrier_against_warp_operation(int* out) {
     __syncthreads();
   else
     out[threadIdx.x] = __shfl_xor_sync(0xffff0000u | 1u, 1, 1);
-}
-
-void on_64(void (*kernel)(int*), unsigned grid = 1, unsigned shared = 0, unsigned threads = 64) {
-  Memory<int> out(64, 0);
-  launch(kernel, dim3(grid), dim3(threads), shared, nullptr, out.data());
-}
-void copying(void (*kernel)(const int*, int*)) {
-  Memory<int> in(128, 1), out(32, 0);
-  launch(kernel, dim3(1), dim3(32), 0, nullptr, in.data(), out.data());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // kernel.
 
 #include "cases.h"
+#include "cases_launch.h"
 #include "cases_memory.h"
 #include "device.cuh"
 
@@ -12,7 +13,6 @@ using unisim::cp_async16;
 using unisim::cp_async_commit;
 using unisim::cp_async_wait;
 using unisim::dynamic_shared;
-using unisim::launch_as;
 
 __global__ void neighbours_with_barrier(int* out) {
   SHARED_ARRAY(int, part, 64);
@@ -133,15 +133,6 @@ __global__ void read_then_barrier_then_write(int* out) {
   out[threadIdx.x] = mine;
 }
 __global__ void add_one(int* out) { ++out[threadIdx.x]; }
-
-void on_64(void (*kernel)(int*), unsigned grid = 1, unsigned shared = 0, unsigned threads = 64) {
-  Memory<int> out(64, 0);
-  launch(kernel, dim3(grid), dim3(threads), shared, nullptr, out.data());
-}
-void copying(void (*kernel)(const int*, int*)) {
-  Memory<int> in(128, 1), out(32, 0);
-  launch(kernel, dim3(1), dim3(32), 0, nullptr, in.data(), out.data());
-}
 
 }  // namespace
 

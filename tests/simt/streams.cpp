@@ -20,7 +20,6 @@ struct CUstream_st {
   std::deque<std::function<void()>> queue;
   bool capturing = false;
   Work captured;
-  bool running = false;
 };
 
 namespace {
@@ -102,7 +101,7 @@ using namespace simt;
 extern "C" {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new CUstream_st{next_number++, {}, false, {}, false};
+  *stream = new CUstream_st{next_number++, {}, false, {}};
   streams.insert(*stream);
   note("cudaStreamCreate", *stream);
   return cudaSuccess;

@@ -5,7 +5,7 @@
 
 #include "kernels.h"
 
-/// Where the kernels of a test run: here the CPU. tests/on_cuda/place.h has the same names for a device; the include
+/// Where the kernels of a test run: here the CPU. tests/on_cuda/test_place.h has the same names for a device; the include
 /// path chooses.
 namespace unisim::test {
 
