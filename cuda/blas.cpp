@@ -82,12 +82,19 @@ cublasLtHandle_t handle_on(int device) {
 }
 
 /// Memory that the products of one stream share, one after another; two streams may run at once. It outlives
-/// streams and threads, since a recorded graph keeps its address.
+/// threads, since a recorded graph keeps its address.
+struct Workspaces {
+  std::mutex mutex;
+  std::map<std::pair<int, void*>, void*> of_stream;
+};
+Workspaces& workspaces() {
+  static auto* const all = new Workspaces;
+  return *all;
+}
+
 void* workspace_on(int device, void* stream) {
-  static std::mutex mutex;
-  static auto* const all = new std::map<std::pair<int, void*>, void*>;
-  const std::lock_guard lock(mutex);
-  void*& memory = (*all)[{device, stream}];
+  const std::lock_guard lock(workspaces().mutex);
+  void*& memory = workspaces().of_stream[{device, stream}];
   if (memory) return memory;
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   check_cuda(cudaStreamIsCapturing(static_cast<cudaStream_t>(stream), &status), "product");
@@ -258,6 +265,15 @@ void prepare_gemm(void* stream) {
   const int device = current_device();
   handle_on(device);
   workspace_on(device, stream);
+}
+
+void release_gemm(void* stream) noexcept {
+  const std::lock_guard lock(workspaces().mutex);
+  std::erase_if(workspaces().of_stream, [&](const auto& workspace) {  // whichever device is current
+    if (workspace.first.second != stream) return false;
+    release(Cuda{stream}, workspace.second);
+    return true;
+  });
 }
 
 void gemm(const Gemm& given, void* stream) {

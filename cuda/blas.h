@@ -33,5 +33,7 @@ void gemm(const Gemm& g, void* stream);
 /// Allocates what products on the stream need, once. gemm does it where nobody has, and throws
 /// std::runtime_error if the stream is being recorded by then.
 void prepare_gemm(void* stream);
+/// Gives it back: nothing that was queued or recorded on the stream runs any more.
+void release_gemm(void* stream) noexcept;
 
 }  // namespace unisim

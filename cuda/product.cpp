@@ -37,6 +37,7 @@ void product(Cuda place, const Product<T>& p) {
 }
 
 void prepare_products(Cuda place) { prepare_gemm(place.stream); }
+void release_products(Cuda place) noexcept { release_gemm(place.stream); }
 
 template void product(Cuda, const Product<float>&);
 template void product(Cuda, const Product<bf16>&);

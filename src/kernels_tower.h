@@ -33,6 +33,9 @@ void product(Cuda, const Product<T>& p);
 /// recording. The first product does it otherwise.
 inline void prepare_products(Cpu) {}
 void prepare_products(Cuda);
+/// Gives that memory back when nothing of the place's work, nor a recording of it, will run again.
+inline void release_products(Cpu) noexcept {}
+void release_products(Cuda) noexcept;
 
 /// [item, token, head, head_width] somewhere in memory: strides in elements, the numbers of a head side by
 /// side.
@@ -54,7 +57,7 @@ struct Attention {
   int64_t items = 0, heads = 0, kv_heads = 0;
   int64_t queries = 0, keys = 0;  ///< tokens; queries <= keys where causal
   int64_t head_width = 0;
-  float scale = 1;  ///< above 0; keys at least 1
+  float scale = 1;      ///< above 0; keys at least 1
   bool causal = false;  ///< query i sees keys 0 to keys - queries + i
 };
 template <class T>

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "fused/decoder_block.h"
-#include "place.h"
 #include "stored.h"
+#include "test_place.h"
 
 using namespace unisim;
 using namespace unisim::test;

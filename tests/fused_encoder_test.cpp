@@ -120,7 +120,7 @@ TEST_CASE("fused image towers give the rows of aten in float32, whatever the bat
     const Tensor expected = tower.embed(pixels);
     Tensor first;
     each_round([&] {
-      FusedEncoderOn<Place, float> fused(place(), &tower, nullptr, kSlice, true);
+      FusedEncoderOn<Place, float> fused(&tower, nullptr, kSlice, true);
       const Tensor rows = fused.embed_pixels(pixels);  // slices of 2, 2 and 1
       // The sums of a row of 48 numbers differ in their order: a few units in the last place of each of two
       // blocks.
@@ -143,7 +143,7 @@ TEST_CASE("fused image towers stay as near to float32 as aten does in bfloat16",
     const Tensor expected = tower.embed(pixels);
     const double aten = turned(model.vision(DType::BFloat16).embed(pixels), expected);
     each_round([&] {
-      FusedEncoderOn<Place, bf16> fused(place(), &tower, nullptr, kSlice);
+      FusedEncoderOn<Place, bf16> fused(&tower, nullptr, kSlice);
       CHECK(turned(fused.embed_pixels(pixels), expected) <= 1.5 * aten);
     });
   }
@@ -155,7 +155,7 @@ TEST_CASE("fused towers compute in float16 too", "[fused]") {
   const Tensor pixels = random_tensor({2, 3, 12, 18}, 7);
   const Tensor expected = tower.embed(pixels);
   each_round([&] {
-    FusedEncoderOn<Place, f16> fused(place(), &tower, nullptr, kSlice);
+    FusedEncoderOn<Place, f16> fused(&tower, nullptr, kSlice);
     CHECK(apart(fused.embed_pixels(pixels), expected) < 4e-3);  // some eight roundings of 2^-11 on the way
   });
 }
@@ -165,7 +165,7 @@ TEST_CASE("fused hidden states are those of aten", "[fused]") {
   const VisionTower tower = model.vision();
   const Tensor pixels = random_tensor({3, 3, 12, 18}, 8);
   each_round([&] {
-    FusedEncoderOn<Place, float> fused(place(), &tower, nullptr, kSlice);
+    FusedEncoderOn<Place, float> fused(&tower, nullptr, kSlice);
     for (const int64_t layer : {0, 1, 2})
       CHECK(worst(fused.hidden_state(pixels, layer), grid_of_tensor(tower.hidden_state(pixels, layer))) <
             1e-5);
@@ -182,13 +182,13 @@ TEST_CASE("fused text towers give the rows of aten, whatever the batch", "[fused
     const Tensor many = many_ids(), many_expected = tower.embed(many);
     const double aten = turned(model.text(DType::BFloat16).embed(many), many_expected);
     each_round([&] {
-      FusedEncoderOn<Place, float> fused(place(), nullptr, &tower, kSlice);
+      FusedEncoderOn<Place, float> fused(nullptr, &tower, kSlice);
       const Tensor rows = fused.embed_tokens(ids);
       CHECK(apart(rows, expected) < 1e-5);
       CHECK(fused.embed_tokens(ids.slice(0, 2)).equal(rows.slice(0, 2)));
       const Tensor shorter = ids.slice(1, 0, 4).contiguous();
       CHECK(apart(fused.embed_tokens(shorter), tower.embed(shorter)) < 1e-5);
-      FusedEncoderOn<Place, bf16> half(place(), nullptr, &tower, 6);
+      FusedEncoderOn<Place, bf16> half(nullptr, &tower, 6);
       CHECK(turned(half.embed_tokens(many), many_expected) <= 1.5 * aten);
     });
   }
@@ -198,7 +198,7 @@ TEST_CASE("no items give no rows, and a result that is not finite names its item
   const TinyModel model(vision_models().at("CLIP"));
   const VisionTower tower = model.vision();
   each_round([&] {
-    FusedEncoderOn<Place, float> fused(place(), &tower, nullptr, kSlice);
+    FusedEncoderOn<Place, float> fused(&tower, nullptr, kSlice);
     CHECK(fused.embed_pixels(random_tensor({0, 3, 12, 18}, 1)).sizes() == at::IntArrayRef({0, 20}));
     Tensor pixels = random_tensor({3, 3, 12, 18}, 9);
     pixels[1].fill_(3e38f);

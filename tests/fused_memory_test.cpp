@@ -18,7 +18,7 @@ TEST_CASE("whichever allocation fails, the error is clear, memory comes back and
   const Tensor pixels = random_tensor({4, 3, 12, 18}, 5);
   simt::options = {};
   const uint64_t before = simt::allocated();
-  const auto embed = [&] { return FusedEncoderOn<Cuda, float>({}, &tower, nullptr, 4).embed_pixels(pixels); };
+  const auto embed = [&] { return FusedEncoderOn<Cuda, float>(&tower, nullptr, 4).embed_pixels(pixels); };
   const Tensor expected = embed();
   REQUIRE(simt::allocated() == before);
   int failed = 0, halved = 0;

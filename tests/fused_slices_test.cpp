@@ -67,7 +67,8 @@ TEST_CASE("every item comes out once, in its place, however many there are", "[s
   for (const uint64_t seed : simt::seeds()) {
     simt::options = {};
     simt::options.seed = seed;
-    Runner runner({}, 3);
+    const Stream stream;
+    Runner runner(stream.place(), {}, 3);
     for (const int64_t n : {0, 1, 2, 3, 4, 6, 7, 12, 13, 13}) {
       const auto x = random_floats(static_cast<std::size_t>(n * kWidth), 40 + static_cast<uint64_t>(n));
       std::vector<float> out(x.size());
@@ -82,7 +83,8 @@ TEST_CASE("every item comes out once, in its place, however many there are", "[s
 TEST_CASE("a run allocates nothing, and a size that comes again is queued as a whole", "[slices]") {
   simt::options = {};
   simt::options.seed = 1;
-  Runner runner({}, 2);
+  const Stream stream;
+  Runner runner(stream.place(), {}, 2);
   const auto x = random_floats(8 * kWidth, 50);
   std::vector<float> out(x.size());
   simt::trace();
@@ -108,7 +110,8 @@ TEST_CASE("a run allocates nothing, and a size that comes again is queued as a w
 TEST_CASE("a pinned buffer is filled again only after its event", "[slices]") {
   simt::options = {};
   simt::options.seed = 1;
-  Runner runner({}, 1);
+  const Stream stream;
+  Runner runner(stream.place(), {}, 1);
   const auto x = random_floats(5 * kWidth, 51);
   std::vector<float> out(x.size());
   simt::trace();
@@ -143,7 +146,8 @@ TEST_CASE(
     const uint64_t before = simt::allocated();
     const std::size_t room = UnitWork().arena_bytes(8 >> failures);
     simt::options.memory = before + room;
-    Runner runner({}, 8);
+    const Stream stream;
+    Runner runner(stream.place(), {}, 8);
     CHECK(runner.items() == 8 >> failures);
     std::vector<float> out(x.size());
     runner.run(x.data(), 8, out.data());
@@ -152,9 +156,11 @@ TEST_CASE(
   simt::options = {};
   simt::options.memory = simt::allocated() + UnitWork().arena_bytes(1) - 1;
   const std::string asked = std::to_string(UnitWork().arena_bytes(1));
-  CHECK_THROWS_WITH(Runner({}, 8), Contains("asked for " + asked + " bytes") && Contains("are free"));
+  const Stream stream;
+  CHECK_THROWS_WITH(Runner(stream.place(), {}, 8),
+                    Contains("asked for " + asked + " bytes") && Contains("are free"));
   simt::options = {};
-  Runner again({}, 8);
+  Runner again(stream.place(), {}, 8);
   CHECK(again.items() == 8);
   CHECK(simt::report() == "");
 }

@@ -182,10 +182,12 @@ TEST_CASE("a product on the CPU is its definition by every instruction set", "[p
   isa_limit = Isa::Avx512;
 }
 
-TEST_CASE("a product may be prepared for, and need not be", "[product]") {
+TEST_CASE("a product may be prepared for and its memory given back, and need not be", "[product]") {
   each_round([] {
     prepare_products(place());
     prepare_products(place());
+    check<float>({2, 3, 4}, To::Fresh);
+    release_products(place());
     check<float>({2, 3, 4}, To::Fresh);
   });
 }

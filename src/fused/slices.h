@@ -42,10 +42,30 @@ Memory<P> arena_for(P place, const Work& work, int64_t& items) {
 template <class P, class Work>
 class SliceRunner;
 
+/// Where an executor queues its work, ready for products: on Cuda a stream of its own.
+template <class P>
+class OwnPlace {
+ public:
+  P place() const { return {}; }
+};
+template <>
+class OwnPlace<Cuda> {
+ public:
+  OwnPlace() { prepare_products(place()); }
+  OwnPlace(const OwnPlace&) = delete;
+  OwnPlace& operator=(const OwnPlace&) = delete;
+  ~OwnPlace() { release_products(place()); }
+
+  Cuda place() const { return stream_.place(); }
+
+ private:
+  Stream stream_;
+};
+
 template <class Work>
 class SliceRunner<Cpu, Work> {
  public:
-  SliceRunner(Work work, int64_t items)
+  SliceRunner(Cpu, Work work, int64_t items)
       : work_(std::move(work)), items_(items), arena_(arena_for(Cpu{}, work_, items_)) {}
 
   int64_t items() const { return items_; }
@@ -75,8 +95,9 @@ class SliceRunner<Cpu, Work> {
 template <class Work>
 class SliceRunner<Cuda, Work> {
  public:
-  SliceRunner(Work work, int64_t items)
-      : work_(std::move(work)), items_(items), arena_(arena_for(stream_.place(), work_, items_)) {
+  /// The place must be a stream of one's own, which outlives the runner.
+  SliceRunner(Cuda place, Work work, int64_t items)
+      : place_(place), work_(std::move(work)), items_(items), arena_(arena_for(place, work_, items_)) {
     for (Side& side : sides_) {
       side.input = PinnedBuffer(work_.input_bytes() * static_cast<std::size_t>(items_));
       side.output = PinnedBuffer(work_.output_bytes() * static_cast<std::size_t>(items_));
@@ -84,7 +105,6 @@ class SliceRunner<Cuda, Work> {
   }
 
   int64_t items() const { return items_; }
-  Cuda place() const { return stream_.place(); }
 
   void run(const void* input, int64_t n, void* output) {
     auto* to = static_cast<char*>(output);
@@ -114,22 +134,22 @@ class SliceRunner<Cuda, Work> {
     const Ends ends = work_.ends(arena_.data(), side.count);
     const std::size_t bytes = work_.input_bytes() * static_cast<std::size_t>(side.count);
     work_.stage(side.input.data(), input, side.first, side.count);
-    copy_in(place(), ends.input, side.input.data(), bytes);
+    copy_in(place_, ends.input, side.input.data(), bytes);
     compute(side.count);
-    copy_out(place(), side.output.data(), ends.output,
+    copy_out(place_, side.output.data(), ends.output,
              work_.output_bytes() * static_cast<std::size_t>(side.count));
-    side.done.record(place());
+    side.done.record(place_);
   }
 
   /// The first time a size runs as it is: libraries set themselves up then, which a recording must not hold.
   void compute(int64_t count) {
     Recorded& recorded = recorded_[count];
     if (recorded.seen++ == 1)
-      recorded.graph = Graph::capture(place(), [&] { work_.compute(place(), arena_.data(), count); });
+      recorded.graph = Graph::capture(place_, [&] { work_.compute(place_, arena_.data(), count); });
     if (recorded.graph)
-      recorded.graph.launch(place());
+      recorded.graph.launch(place_);
     else
-      work_.compute(place(), arena_.data(), count);
+      work_.compute(place_, arena_.data(), count);
   }
 
   void collect(Side& side, char* to) {
@@ -140,7 +160,7 @@ class SliceRunner<Cuda, Work> {
     side.count = 0;
   }
 
-  Stream stream_;
+  Cuda place_;
   Work work_;
   int64_t items_;
   Memory<Cuda> arena_;

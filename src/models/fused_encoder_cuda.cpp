@@ -11,11 +11,11 @@ std::unique_ptr<FusedEncoder> fused_on_cuda(const VisionTower* vision, const Tex
                                             bool batch_invariant) {
   switch (dtype) {
     case DType::Float32:
-      return std::make_unique<FusedEncoderOn<Cuda, float>>(Cuda{}, vision, text, kSlice, batch_invariant);
+      return std::make_unique<FusedEncoderOn<Cuda, float>>(vision, text, kSlice, batch_invariant);
     case DType::BFloat16:
-      return std::make_unique<FusedEncoderOn<Cuda, bf16>>(Cuda{}, vision, text, kSlice, batch_invariant);
+      return std::make_unique<FusedEncoderOn<Cuda, bf16>>(vision, text, kSlice, batch_invariant);
     case DType::Float16:
-      return std::make_unique<FusedEncoderOn<Cuda, f16>>(Cuda{}, vision, text, kSlice, batch_invariant);
+      return std::make_unique<FusedEncoderOn<Cuda, f16>>(vision, text, kSlice, batch_invariant);
   }
   throw std::logic_error("[fused_on_cuda] unknown dtype");
 }

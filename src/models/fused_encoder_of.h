@@ -20,9 +20,9 @@ namespace unisim {
 template <class P, class T>
 class FusedEncoderOn : public FusedEncoder {
  public:
-  FusedEncoderOn(P place, const VisionTower* vision, const TextTower* text, int64_t slice,
+  FusedEncoderOn(const VisionTower* vision, const TextTower* text, int64_t slice,
                  bool batch_invariant = false)
-      : slice_(slice), weights_(place, batch_invariant) {
+      : slice_(slice), weights_(own_.place(), batch_invariant) {
     if (vision) {
       const int64_t height = vision->image_height(), width = vision->image_width();
       vision_.emplace(vision->config(), weights_.vision(vision->config(), vision->weights(),
@@ -32,7 +32,7 @@ class FusedEncoderOn : public FusedEncoder {
       text_config_ = text->config();
       text_.emplace(text->config(), weights_.text(text->weights()));
     }
-    synchronize(place);
+    synchronize(own_.place());
   }
 
   bool serves(int64_t height, int64_t width) const override {
@@ -43,7 +43,7 @@ class FusedEncoderOn : public FusedEncoder {
 
   Tensor embed_pixels(const Tensor& pixels) override {
     const std::lock_guard lock(turn_);
-    if (!images_) images_.emplace(VisionWork<P, T>{&*vision_}, slice_);
+    if (!images_) images_.emplace(own_.place(), VisionWork<P, T>{&*vision_}, slice_);
     return run("embed_images", *images_, host_floats(pixels).const_data_ptr(), pixels.size(0),
                {vision_->dim()});
   }
@@ -52,7 +52,7 @@ class FusedEncoderOn : public FusedEncoder {
     const std::lock_guard lock(turn_);
     if (!hidden_ || hidden_layer_ != layer) {
       hidden_.reset();
-      hidden_.emplace(HiddenWork<P, T>{{&*vision_}, layer}, slice_);
+      hidden_.emplace(own_.place(), HiddenWork<P, T>{{&*vision_}, layer}, slice_);
       hidden_layer_ = layer;
     }
     return run("hidden_state", *hidden_, host_floats(pixels).const_data_ptr(), pixels.size(0),
@@ -65,7 +65,7 @@ class FusedEncoderOn : public FusedEncoder {
     const int64_t n = host.size(0), length = host.size(1);
     if (!texts_ || text_length_ != length) {
       texts_.reset();
-      texts_.emplace(TextWork<P, T>{&*text_, length}, slice_);
+      texts_.emplace(own_.place(), TextWork<P, T>{&*text_, length}, slice_);
       text_length_ = length;
     }
     const auto* each = host.const_data_ptr<int64_t>();
@@ -91,6 +91,7 @@ class FusedEncoderOn : public FusedEncoder {
   }
 
   const int64_t slice_;
+  OwnPlace<P> own_;
   PlacedWeights<P, T> weights_;
   std::optional<FusedVision<P, T>> vision_;
   std::optional<TextConfig> text_config_;

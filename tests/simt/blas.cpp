@@ -87,6 +87,8 @@ void prepare_gemm(void* stream) {
   prepared.insert(number);
 }
 
+void release_gemm(void* stream) noexcept { prepared.erase(stream ? simt::number_of(stream) : 0); }
+
 void gemm(const Gemm& g, void* stream) {
   prepare_gemm(stream);
   simt::note("gemm " + std::to_string(g.m) + " x " + std::to_string(g.n) + " x " + std::to_string(g.k),
