@@ -196,7 +196,7 @@ def link_mutant(build, mutant, made, program):
 
 def first_failure(report):
     """The first failed assertion of Catch2's XML report: the test case, and the value or finding."""
-    root = ElementTree.fromstring(report[report.index("<?xml") :])
+    root = ElementTree.fromstring(report)
     for case in root.iter("TestCase"):
         name = case.get("name")
         for fatal in case.iter("FatalErrorCondition"):
@@ -221,13 +221,15 @@ def how_it_failed(expression):
 def run_test(program, seeds, seconds):
     """None if the test passes, else what failed first."""
     env = os.environ | {"UNISIM_SEEDS": str(seeds)}
-    done = run([str(program), "--abort", "--reporter", "xml"], program.parent, seconds, env)
+    report = program.with_suffix(".xml")  # a file: a test may print on its own
+    report.unlink(missing_ok=True)
+    done = run([str(program), "--abort", "--reporter", "xml", "--out", str(report)], program.parent, seconds, env)
     if done.returncode == 0:
         return None
-    if done.returncode < 0 or "<?xml" not in done.stdout:
+    if done.returncode < 0 or not report.is_file():
         raise Refused(f"crashed with {done.returncode}: {last_lines(done.stdout, 3)}")
     try:
-        return first_failure(done.stdout)
+        return first_failure(report.read_text(errors="replace"))
     except ElementTree.ParseError as error:
         raise Refused(f"crashed: its report ends early ({error})") from None
 
