@@ -14,10 +14,11 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import evaluation_peers
 import metric_peers
 import peers
 
-GROUPS = peers.GROUPS | metric_peers.GROUPS
+GROUPS = peers.GROUPS | metric_peers.GROUPS | evaluation_peers.GROUPS
 PEERS = ["torch", "pillow", "numpy", "tokenizers", "transformers", "lpips", "scikit-image", "scikit-learn"]
 
 

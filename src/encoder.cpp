@@ -141,16 +141,28 @@ Tensor Encoder::State::patches(const Tensor& pixels, std::optional<int64_t> laye
   return vision->patches_of_layer(fused_hidden(pixels, layer), !layer).to(options.device);
 }
 
+Tensor Encoder::State::class_tokens(const Tensor& pixels) const {
+  const int64_t last = vision->config().blocks.layers;
+  vision->check_pixels("embed_images", pixels);
+  const bool served = fused && fused->serves(pixels.size(2), pixels.size(3));
+  const Tensor hidden = served  ? fused_hidden(pixels, last)
+                        : fused ? vision->hidden_state(pixels.cpu(), last)
+                                : vision->hidden_state(pixels.to(options.device), last);
+  // A copy: the patches, a hundred times as much, need not be kept.
+  return hidden.select(1, 0).to(options.device, at::kFloat).clone();
+}
+
 Tensor Encoder::State::no_rows(const EmbedOptions& asked) const {
   const int64_t width = asked.layer || asked.pool ? vision->config().blocks.width : vision->dim();
   return at::empty({0, width}, at::TensorOptions(options.device).dtype(at::kFloat));
 }
 
-Encoder Encoder::load(const std::string& path_or_name, const EncoderOptions& options) {
+std::shared_ptr<const Encoder::State> load_encoder(const std::string& path_or_name,
+                                                   const EncoderOptions& options) {
   require(options.executor == "fused" || options.executor == "aten", "[Encoder.load] executor \"",
           options.executor, "\" is neither fused nor aten");
   require_device("Encoder.load", options.device, options.dtype);
-  auto state = std::make_shared<State>();
+  auto state = std::make_shared<Encoder::State>();
   state->name = name_of_model(path_or_name);
   state->options = options;
   state->config = read_model_config(find_model(path_or_name));
@@ -165,7 +177,11 @@ Encoder Encoder::load(const std::string& path_or_name, const EncoderOptions& opt
   if (state->config.vision) state->vision = VisionTower::load(state->config, weights);
   if (state->config.text) state->text = TextTower::load(state->config, weights);
   if (fused) state->fused = fused_on(*state);
-  return Encoder(std::move(state));
+  return state;
+}
+
+Encoder Encoder::load(const std::string& path_or_name, const EncoderOptions& options) {
+  return Encoder(load_encoder(path_or_name, options));
 }
 
 std::string Encoder::name() const { return state_->name; }

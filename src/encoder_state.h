@@ -40,6 +40,9 @@ struct Encoder::State {
   Tensor embed_ids(const Tensor& ids) const;
   /// [n, patches, width], as Encoder::patch_tokens.
   Tensor patches(const Tensor& pixels, std::optional<int64_t> layer) const;
+  /// [n, width] float32: the class token after the last block, before the final norm; of a model that has
+  /// one.
+  Tensor class_tokens(const Tensor& pixels) const;
   /// No rows, of the width that embed would give.
   Tensor no_rows(const EmbedOptions& asked) const;
 
@@ -51,6 +54,10 @@ struct Encoder::State {
   mutable std::mutex text_input_mutex_;
   mutable std::unique_ptr<const TextInput> text_input_;
 };
+
+/// As Encoder::load.
+std::shared_ptr<const Encoder::State> load_encoder(const std::string& path_or_name,
+                                                   const EncoderOptions& options);
 
 /// Rows of length one; a zero row stays zero.
 Tensor unit_rows(const Tensor& rows);

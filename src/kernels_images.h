@@ -98,6 +98,16 @@ Structure ssim(Cpu, Rows<const double> x, Rows<const double> y, double* workspac
 /// both.
 void halve(Cpu, Rows<const double> x, Rows<double> out);
 
+/// The mean of each 2 x 2 square, zeros below and to the right where a side is odd: out is [ceil(rows / 2),
+/// ceil(width / 2)], what the authors of GMSD take before its gradients.
+void halve_with_zeros(Cpu, Rows<const double> x, Rows<double> out);
+
+/// Gradient magnitude similarity deviation (Xue, Zhang, Mou, Bovik 2014, equations 2 to 6) of two grey images of
+/// one size, already halved: Prewitt gradients over 3, zeros outside, c = 170 for levels of 0 to 255, and the
+/// population deviation of the similarity. `workspace` is gmsd_workspace(x) long.
+double gmsd(Cpu, Rows<const double> x, Rows<const double> y, double* workspace);
+constexpr int64_t gmsd_workspace(const Rows<const double>& x) { return x.rows * x.width + 2 * (x.width + 2); }
+
 /// The exact sum of (x - y)^2.
 int64_t squared_error(Cpu, Rows<const uint8_t> x, Rows<const uint8_t> y);
 

@@ -7,6 +7,8 @@
 
 #include "attribute.h"
 #include "metric_state.h"
+#include "model_identity.h"
+#include "sha256.h"
 
 namespace unisim {
 namespace {
@@ -33,20 +35,6 @@ class LastReference {
   Item item_;
   Row row_;
 };
-
-/// As unisim::cosine, of two rows in double: a zero row scores 0; a row with itself exactly 1, since the
-/// square root of a square is exact.
-double cosine_of(const Row& a, const Row& b) {
-  double product = 0, aa = 0, bb = 0;
-  for (std::size_t k = 0; k < a.size(); ++k) {
-    product += double{a[k]} * b[k];
-    aa += double{a[k]} * a[k];
-    bb += double{b[k]} * b[k];
-  }
-  if (aa == 0 || bb == 0) return 0;
-  const double cosine = product / std::sqrt(aa * bb);
-  return std::isnan(cosine) ? cosine : std::clamp(cosine, -1.0, 1.0);
-}
 
 void append_rows(const Tensor& embedded, std::vector<Row>& rows) {
   const Tensor plain = embedded.to(at::kCPU, at::kFloat).contiguous();
@@ -126,8 +114,7 @@ std::vector<double> rate(const Encoder& encoder, std::span<const Image> images, 
   std::vector<double> rated;
   for (const Row& row : image_rows(encoder, {}, pointers, [](std::size_t) {})) {
     const double first = cosine_of(row, asked[0]);
-    // softmax([first, second])[0]; no temperature, as the benchmark has it
-    rated.push_back(asked.size() == 1 ? first : 1 / (1 + std::exp(cosine_of(row, asked[1]) - first)));
+    rated.push_back(asked.size() == 1 ? first : share_of(first, cosine_of(row, asked[1])));
   }
   return rated;
 }
@@ -139,7 +126,33 @@ std::string name_of(const std::string& model, const CosineOptions& options) {
   return name;
 }
 
+/// Rows of any items, as the metric itself embeds them.
+std::vector<Row> rows_of(const Encoder& encoder, const CosineOptions& options, std::span<const Item* const> items) {
+  return item_rows(encoder, options, items, {}, {}, {});
+}
+
+std::string identity_of(const Encoder& encoder, const CosineOptions& options) {
+  std::string said = folder_identity(encoder.folder());
+  for (const auto& [name, value] : encoder.facts()) said += text_of('\n', name, '=', value);
+  return sha256(text_of(said, "\nexecutor ", encoder.executor(), "\ndtype ", name_of(encoder.dtype()), "\ndevice ",
+                        encoder.device().is_cpu() ? "cpu" : "cuda", name_of("", options)));
+}
+
 }  // namespace
+
+double cosine_of(std::span<const float> a, std::span<const float> b) {
+  double product = 0, aa = 0, bb = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    product += double{a[k]} * b[k];
+    aa += double{a[k]} * a[k];
+    bb += double{b[k]} * b[k];
+  }
+  if (aa == 0 || bb == 0) return 0;
+  const double cosine = product / std::sqrt(aa * bb);
+  return std::isnan(cosine) ? cosine : std::clamp(cosine, -1.0, 1.0);
+}
+
+double share_of(double first, double second) { return 1 / (1 + std::exp(second - first)); }
 
 Metric::State encoder_state(const std::string& model, const Encoder& encoder, const CosineOptions& options) {
   require(!options.layer || (*options.layer >= 0 && *options.layer <= encoder.layers()), "[metric] layer is ",
@@ -160,6 +173,8 @@ Metric::State encoder_state(const std::string& model, const Encoder& encoder, co
     for (const auto& [x, y] : pairs) scores.push_back(cosine_of(rows[x], rows[y]));
     return scores;
   };
+  state.rows = [encoder, options](std::span<const Item* const> items) { return rows_of(encoder, options, items); };
+  state.identity = [encoder, options] { return identity_of(encoder, options); };
   if (state.no_text.empty())
     state.attribute = [encoder](std::span<const Image> images, const std::string& attribute,
                                 const std::string& mode) { return rate(encoder, images, attribute, mode); };

@@ -30,8 +30,20 @@ Metric::State make_encoder(const MetricName& asked) {
   return encoder_state(asked.model, encoder, {.layer = layer, .pool = pool});
 }
 
-constexpr std::array<Kind, 6> kinds = {{
+Metric::State make_clipscore(const MetricName& asked) {
+  const auto& options = asked.options;
+  return clipscore_state(asked.model,
+                         Encoder::load(asked.model, {.device = options.device, .dtype = options.dtype}));
+}
+
+constexpr std::array<Kind, 10> kinds = {{
+    {"clipscore", Kind::Model::Required, false, make_clipscore},
+    {"dists", Kind::Model::Required, false,
+     [](const MetricName& asked) { return dists_state(asked.model, asked.options); }},
+    {"dreamsim", Kind::Model::Required, false,
+     [](const MetricName& asked) { return dreamsim_state(asked.model, asked.options); }},
     {"encoder", Kind::Model::Required, true, make_encoder},
+    {"gmsd", Kind::Model::None, false, [](const MetricName&) { return gmsd_state(); }},
     {"lpips-alex", Kind::Model::Optional, false, make_lpips},
     {"lpips-vgg", Kind::Model::Optional, false, make_lpips},
     {"ms-ssim", Kind::Model::None, false, [](const MetricName&) { return ms_ssim_state(); }},

@@ -84,6 +84,18 @@ double ms_ssim(const Image& x, const Image& y) {
   return product;
 }
 
+double gmsd(const Image& x, const Image& y) {
+  require_same_size("gmsd", x, y, 5);
+  const auto halved = [](const Image& image) {
+    Grey out((image.height + 1) / 2, (image.width + 1) / 2);
+    halve_with_zeros(Cpu{}, grey_of(image).view(), out.filled());
+    return out;
+  };
+  const Grey a = halved(x), b = halved(y);
+  std::vector<double> workspace(static_cast<std::size_t>(gmsd_workspace(a.view())));
+  return gmsd(Cpu{}, a.view(), b.view(), workspace.data());
+}
+
 double psnr(const Image& x, const Image& y) {
   require_same_size("psnr", x, y, 1);
   const int64_t error = squared_error(Cpu{}, rows_of(x), rows_of(y));

@@ -19,6 +19,10 @@ double ms_ssim(const Image& x, const Image& y);
 /// Peak signal-to-noise ratio in dB, one mean square over all of R, G and B; infinity for equal images.
 double psnr(const Image& x, const Image& y);
 
+/// Gradient magnitude similarity deviation of the grey images, halved (Xue, Zhang, Mou, Bovik 2014), in [0, 0.5):
+/// a distance, 0 for equal images. Sides of at least 5, so that the halved image holds a 3 x 3 window.
+double gmsd(const Image& x, const Image& y);
+
 /// Throws unless the image has pixels, as many bytes as its size says.
 void require_whole(const std::string& operation, const Image& image);
 

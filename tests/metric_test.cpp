@@ -197,8 +197,8 @@ TEST_CASE("options that are none are refused by name", "[metric]") {
 
 TEST_CASE("metric() refuses what there is not, listing what there is", "[metric]") {
   const auto [name, said] = GENERATE(table<std::string, std::string>({
-      {"", "is not one of encoder:FOLDER, lpips-alex, lpips-vgg, ms-ssim, psnr, ssim"},
-      {"LPIPS", "\"LPIPS\" is not one of encoder:FOLDER"},
+      {"", "is not one of clipscore:FOLDER, dists:FOLDER, dreamsim:FOLDER, encoder:FOLDER, gmsd, lpips-alex, lpips-vgg, ms-ssim, psnr, ssim"},
+      {"LPIPS", "\"LPIPS\" is not one of clipscore:FOLDER"},
       {"lpips", "is not one of"},
       {"vlm:x", "is not one of"},
       {"encoder", "encoder needs a model: encoder:FOLDER"},

@@ -59,6 +59,7 @@ class UNISIM_API Metric {
 
   struct State;
   explicit Metric(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  const State& state() const { return *state_; }  ///< what the library's own code asks
 
  private:
   std::shared_ptr<const State> state_;
@@ -69,7 +70,13 @@ class UNISIM_API Metric {
 /// - "ssim", "ms-ssim", "psnr": of the pixels alone (Wang et al. 2004; Wang et al. 2003; dB); more is better.
 /// - "lpips-alex", "lpips-vgg": the distance of Zhang et al. 2018, v0.1; less is better. `unisim get
 ///   lpips-alex` installs its weights; "lpips-alex:FOLDER" names a folder.
+/// - "gmsd": of the pixels alone (Xue et al. 2014), in [0, 0.5); less is better.
+/// - "dists:FOLDER": the distance of Ding et al. 2022; less is better. docs/metrics.md has the folder's layout.
+/// - "dreamsim:FOLDER": the distance of Fu et al. 2023, 1 - cosine of several encoders' features, in [0, 2]; less is
+///   better. docs/metrics.md has the folder's layout.
 /// - "encoder:FOLDER": the cosine of two embeddings, in [-1, 1]; a layer or pool is of images alone.
+/// - "clipscore:FOLDER": 2.5 max(cosine, 0) of an image and "A photo depicts " + text, by an encoder of both
+///   (Hessel et al. 2021), in [0, 2.5]; more is better.
 ///
 /// Options are cut off from the right, at commas, while a piece is KEY=VALUE and what remains is no folder; so
 /// a folder may hold commas. An unknown name or key is std::invalid_argument listing the known ones.

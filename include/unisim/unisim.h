@@ -7,6 +7,12 @@
 #include <unisim/image.h>
 #include <unisim/metric.h>
 #include <unisim/mining.h>
+#include <unisim/score.h>
+#include <unisim/score_mmie.h>
+#include <unisim/score_mmvp.h>
 #include <unisim/similarity.h>
+#include <unisim/stats.h>
+#include <unisim/store.h>
+#include <unisim/task.h>
 #include <unisim/tensor.h>
 #include <unisim/tokenizer.h>

@@ -56,8 +56,14 @@ void init_image(py::module_& m);
 void init_tokenizer(py::module_& m);
 void init_encoder(py::module_& m);
 void init_similarity(py::module_& m);
+void init_stats(py::module_& m);
 void init_mining(py::module_& m);
 void init_fusion(py::module_& m);
 void init_metric(py::module_& m);
+void init_store(py::module_& m);
+void init_task(py::module_& m);
+void init_score(py::module_& m);
+void init_score_mmie(py::module_& m);
+void init_score_mmvp(py::module_& m);
 
 }  // namespace unisim

@@ -14,7 +14,13 @@ PYBIND11_MODULE(_core, m) {
   init_image(m);
   init_metric(m);
   init_mining(m);
+  init_score(m);
+  init_score_mmie(m);
+  init_score_mmvp(m);
   init_similarity(m);
+  init_store(m);
+  init_stats(m);
+  init_task(m);
   init_tokenizer(m);
 }
 

@@ -230,6 +230,11 @@ name : str
     "ssim" (Wang et al. 2004), "ms-ssim" (Wang et al. 2003), "psnr" (dB): of the pixels alone.
     "lpips-alex", "lpips-vgg": the distance of Zhang et al. 2018, v0.1, installed by ``unisim get lpips-alex``, or
     in a folder: "lpips-alex:FOLDER".
+    "gmsd": the deviation of the similarity of gradients (Xue et al. 2014), a distance in [0, 0.5).
+    "dists:FOLDER": the distance of Ding et al. 2022; docs/metrics.md has the folder's layout.
+    "clipscore:FOLDER": 2.5 max(cosine, 0) of an image and a text behind "A photo depicts " (Hessel et al. 2021), in
+    [0, 2.5], by an encoder with a text tower. Texts too long lose their last words, not the end token.
+    "dreamsim:FOLDER": the distance of Fu et al. 2023, in [0, 2]; docs/metrics.md has the folder's layout.
     "encoder:FOLDER": the cosine of two embeddings. Options may follow, and win over the keywords:
     "encoder:FOLDER,layer=9,pool=mean".
 device, dtype : str

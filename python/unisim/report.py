@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from unisim import pair_sample
 
 if TYPE_CHECKING:
+    import jinja2
+
     from unisim import BlindPairs
 
 __all__ = ["Closest", "Table", "write_report"]
@@ -54,6 +56,15 @@ class Card(TypedDict):
     alike: float
     apart: float
     mined: bool
+
+
+def template(name: str) -> "jinja2.Template":
+    """A page of this package."""
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template(name)
 
 
 def thumbnail(file: Path) -> str | None:
@@ -180,8 +191,6 @@ def write_report(
     title, summary, tables, closest
         The heading, sentences under it, further tables (`Table`), nearest neighbours (`Closest`).
     """
-    import jinja2
-
     paths = [Path(file) for file in files]
     if not len(paths) == len(alike) == len(apart):
         raise ValueError(
@@ -200,9 +209,7 @@ def write_report(
             i = known.setdefault(Path(file), len(known))
             if i not in pictures:
                 pictures[i] = thumbnail(file)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(Path(__file__).with_name("report.html.jinja").read_text("utf-8"))
-    page = template.render(
+    page = template("report.html.jinja").render(
         title=title,
         summary=list(summary),
         tables=list(tables),

@@ -1,6 +1,5 @@
 """The commands, put together, and what becomes of their errors."""
 
-import inspect
 import os
 import signal
 import sys
@@ -12,7 +11,21 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from unisim.cli import compare, doctor, embed, get, mine, models
+from unisim.cli import (
+    compare,
+    convert,
+    doctor,
+    embed,
+    evaluate,
+    get,
+    importing,
+    leaderboard,
+    mine,
+    mmvp,
+    models,
+    score,
+)
+from unisim.cli.help import add, example
 from unisim.cli.output import one_line, reason
 
 app = typer.Typer(
@@ -21,10 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _example(*lines: str) -> str:
-    return "Example:\n\n" + "\n\n".join(lines)
 
 
 def _version(asked: bool) -> None:
@@ -37,7 +46,7 @@ def _version(asked: bool) -> None:
 
 @app.callback(
     invoke_without_command=True,
-    epilog=_example("unisim get lpips-alex", "unisim compare lpips-alex a.jpg b.jpg"),
+    epilog=example("unisim get lpips-alex", "unisim compare lpips-alex a.jpg b.jpg"),
 )
 def unisim(
     context: typer.Context,
@@ -53,11 +62,8 @@ def unisim(
         raise typer.Exit(2)
 
 
-def _command(function: Callable[..., None], *example: str) -> None:
-    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
-    app.command(help="\n\n".join(p.replace("\n", " ") for p in paragraphs), epilog=_example(*example))(
-        function
-    )
+def _command(function: Callable[..., None], *example_lines: str, name: str | None = None) -> None:
+    add(app, function, *example_lines, name=name)
 
 
 _command(models.models, "unisim models --json")
@@ -68,7 +74,13 @@ _command(
     mine.mine,
     "unisim mine photos --alike clip-rows.npy --apart dinov2-vits14-saliency -o pairs.csv --report pairs.html",
 )
+_command(importing.importing, "unisim import distortions photos -o task", name="import")
+_command(evaluate.evaluate, "unisim evaluate task --metric lpips-alex --metric ssim --report report.html")
+_command(leaderboard.leaderboard, "unisim leaderboard results.json --json")
 _command(doctor.doctor, "unisim doctor dinov2-vits14-saliency")
+app.add_typer(score.score_app, name="score")
+app.add_typer(mmvp.mmvp_app, name="mmvp")
+app.add_typer(convert.convert_app, name="convert")
 
 
 _ended_by = signal.SIGINT  # which signal a KeyboardInterrupt stands for

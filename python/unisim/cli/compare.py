@@ -14,7 +14,8 @@ def compare(
         str,
         typer.Argument(
             metavar="METRIC",
-            help="lpips-alex, lpips-vgg, ssim, ms-ssim, psnr, or encoder:MODEL[,layer=9,pool=mean].",
+            help="lpips-alex, lpips-vgg, ssim, ms-ssim, psnr, gmsd, dists:MODEL, dreamsim:MODEL, "
+            "encoder:MODEL[,layer=9,pool=mean], or, with --text, clipscore:MODEL.",
         ),
     ],
     images: Annotated[

@@ -1,0 +1,72 @@
+"""unisim leaderboard RESULTS..."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unisim.cli.evaluate import percent
+from unisim.cli.options import Color, Json, Quiet
+from unisim.cli.output import Output
+
+
+def leaderboard(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Files that `unisim evaluate -o` wrote.")
+    ],
+    json: Json = False,
+    quiet: Quiet = False,
+    color: Color = "auto",
+) -> None:
+    """Join results: a row for each metric, its rank and score on each task, the benchmark's means.
+
+    Metrics are ranked within a task by their score, equal scores share a rank. Results of one task must be of the same
+    manifest. Where a metric was held against a task twice, the later file counts.
+    """
+    output = Output(json, quiet, False, color)
+    from unisim import results
+
+    found = [one for file in files for one in results.read_results(file)]
+    boards = results.boards(found)
+    means = results.means([row for board in boards for row in board.results])
+
+    def draw() -> None:
+        for board in boards:
+            output.table(
+                (">rank", "metric", ">score", ">95 %", ">n"),
+                [
+                    (
+                        str(rank),
+                        results.named(one),
+                        percent(results.score(one)),
+                        "{} to {}".format(*(percent(end) for end in one["interval"])),
+                        str(one["n"]),
+                    )
+                    for rank, one in zip(board.ranks, board.results, strict=True)
+                ],
+                title=f"{board.task} ({board.question})",
+            )
+        if len(boards) > 1:
+            output.table(
+                ("metric", ">core", ">other", ">all"),
+                [(one.metric, percent(one.core), percent(one.ood), percent(one.all_seven)) for one in means],
+                title="means of the benchmark",
+            )
+
+    content: dict[str, Any] = {
+        "tasks": [
+            {
+                "task": board.task,
+                "question": board.question,
+                "manifest": board.manifest,
+                "ranking": [
+                    {"rank": rank, "metric": results.named(one), "score": results.score(one),
+                     "interval": one["interval"], "n": one["n"]}
+                    for rank, one in zip(board.ranks, board.results, strict=True)
+                ],
+            }
+            for board in boards
+        ],
+        "means": [vars(one) for one in means],
+    }  # fmt: skip
+    output.result(content, draw)

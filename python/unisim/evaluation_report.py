@@ -1,0 +1,201 @@
+"""One self-contained HTML page of metrics held against human judgement.
+
+Accuracy with intervals as plot and table, groups, metric against metric with the paired test, the items that each
+metric gets most wrong as pictures, the benchmark's means, ties, failures, hashes. The same results give the same bytes.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from unisim import results
+from unisim.report import template, thumbnail
+from unisim.results import Result, short_names
+
+MOST_WRONG = 6  # items shown of each metric and task
+COLORS = ("#2e6f9e", "#d1495b", "#5b8c5a", "#b07d2b", "#6d5a8d", "#4a4a4a", "#1f9e89")
+
+
+def page(tasks: Sequence[Any], found: Sequence[Result]) -> str:
+    """The page of `found`, results of `tasks` (each a unisim.Task)."""
+    by_manifest = {task.manifest: task for task in tasks}
+    names = short_names(found)
+    pictures: dict[str, str | None] = {}
+    wrong = [
+        part
+        for result in found
+        if result["measure"] != "map"
+        and (part := _wrong(by_manifest[result["manifest"]], result, names[results.named(result)], pictures))
+    ]
+    return template("evaluation.html.jinja").render(
+        title=_title(found),
+        tasks=[_task(task, found) for task in by_manifest.values()],
+        rows=[_row(result, names[results.named(result)]) for result in found],
+        chart=_chart(found, names),
+        groups=_groups(found, names),
+        comparisons=results.compare(found),
+        means=results.means(found),
+        names=names,
+        core=results.CORE,
+        ood=results.OOD,
+        wrong=wrong,
+        pictures=pictures,
+        failures=[
+            (one["task"], names[results.named(one)], f["file"], f["error"])
+            for one in found
+            for f in one["failed"]
+        ],
+        percent=percent,
+        most=MOST_WRONG,
+    )
+
+
+def percent(share: float | None) -> str:
+    """A share as people read it."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def _title(found: Sequence[Result]) -> str:
+    tasks, metrics = (list(dict.fromkeys(one[key] for one in found)) for key in ("task", "metric"))
+    which = metrics[0] if len(metrics) == 1 else f"{len(metrics)} metrics"
+    return f"{tasks[0] if len(tasks) == 1 else f'{len(tasks)} tasks'}: {which}"
+
+
+def _task(task: Any, found: Sequence[Result]) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "question": task.question + (f" ({task.attribute})" if task.attribute else ""),
+        "items": len(task),
+        "manifest": task.manifest,
+    }
+
+
+def _row(result: Result, name: str) -> dict[str, Any]:
+    left_out = result["of"] - result["n"]
+    return {
+        "task": result["task"],
+        "metric": name,
+        "score": percent(results.score(result)),
+        "low": percent(result["interval"][0]),
+        "high": percent(result["interval"][1]),
+        "n": result["n"],
+        "ties": result.get("ties"),
+        "votes": percent(result["votes"]) if result.get("votes") is not None else "",
+        "left_out": left_out,
+    }
+
+
+def _chart(found: Sequence[Result], names: dict[str, str]) -> str:
+    """Points with intervals: a row for each task and group of bars, a colour for each metric."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for k, (metric, name) in enumerate(names.items()):
+        mine = [one for one in found if results.named(one) == metric and results.score(one) is not None]
+        values = [100 * cast(float, results.score(one)) for one in mine]
+        figure.add_trace(
+            go.Scatter(
+                x=values,
+                y=[one["task"] for one in mine],
+                mode="markers",
+                orientation="h",  # metrics beside each other, not on one line
+                name=name,
+                marker={"size": 10, "color": COLORS[k % len(COLORS)]},
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [100 * one["interval"][1] - v for one, v in zip(mine, values, strict=True)],
+                    "arrayminus": [v - 100 * one["interval"][0] for one, v in zip(mine, values, strict=True)],
+                },
+                hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
+            )
+        )
+    metrics = len(figure.data)
+    least = max(0.0, min(100 * one["interval"][0] for one in found) - 5)
+    tasks = len({one["task"] for one in found})
+    figure.update_layout(
+        template="plotly_white",
+        height=120 + 36 * tasks + 30 * metrics + (26 * metrics if tasks == 1 else 0),
+        scattermode="group",
+        margin={"l": 16, "r": 16, "t": 16, "b": 48},
+        xaxis={"title": {"text": "right, % (95 % interval)"}, "range": [least, 101]},
+        yaxis={"automargin": True, "autorange": "reversed"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        font={"family": "inherit", "size": 13},
+    )
+    html = figure.to_html(
+        full_html=False, include_plotlyjs="inline", div_id="accuracy",
+        config={"responsive": True, "displaylogo": False},
+    )  # fmt: skip
+    return cast(str, html)
+
+
+def _groups(found: Sequence[Result], names: dict[str, str]) -> list[dict[str, Any]]:
+    """A table for each task that has groups: a row for each group, a column for each metric."""
+    tables = []
+    for manifest in dict.fromkeys(one["manifest"] for one in found):
+        mine = [one for one in found if one["manifest"] == manifest and one.get("groups")]
+        if not mine:
+            continue
+        by_metric = [{group["group"]: group for group in one["groups"]} for one in mine]
+        rows = [
+            {
+                "group": name,
+                "n": by_metric[0][name]["n"],
+                "cells": [
+                    percent(groups[name]["accuracy"]) if name in groups else "–" for groups in by_metric
+                ],
+            }
+            for name in by_metric[0]
+        ]
+        tables.append(
+            {"task": mine[0]["task"], "metrics": [names[results.named(one)] for one in mine], "rows": rows}
+        )
+    return tables
+
+
+def _wrong(task: Any, result: Result, name: str, pictures: dict[str, str | None]) -> dict[str, Any] | None:
+    """The items where the metric prefers the other candidate by most."""
+    cards = []
+    for place, item in enumerate(result["items"]):
+        if item["error"] is None and not item["right"] and item["chosen"] != task[place].label:
+            scores, label = item["scores"], task[place].label
+            if scores[label] is not None and scores[item["chosen"]] is not None:
+                cards.append((abs(scores[item["chosen"]] - scores[label]), place))
+    cards.sort(key=lambda card: (-card[0], card[1]))
+    if not cards:
+        return None
+    shown = [_card(task, place, result["items"][place], pictures) for _, place in cards[:MOST_WRONG]]
+    return {"task": result["task"], "metric": name, "count": len(cards), "cards": shown}
+
+
+def _card(task: Any, place: int, item: dict[str, Any], pictures: dict[str, str | None]) -> dict[str, Any]:
+    asked = task[place]
+    return {
+        "item": place,
+        "group": asked.group,
+        "vote": asked.vote,
+        "reference": None if asked.reference is None else _operand(task, asked.reference, pictures),
+        "candidates": [
+            {
+                **_operand(task, candidate, pictures),
+                "score": _number(item["scores"][k]),
+                "people": k == asked.label,
+                "metric": k == item["chosen"],
+            }
+            for k, candidate in enumerate(asked.candidates)
+        ],
+    }
+
+
+def _number(score: float | None) -> str:
+    return "∞" if score is None else f"{score:.6g}"
+
+
+def _operand(task: Any, operand: Any, pictures: dict[str, str | None]) -> dict[str, Any]:
+    if not isinstance(operand, str):
+        return {"text": operand.text, "picture": None, "name": ""}
+    key = task.file_of(operand)
+    if key not in pictures:
+        pictures[key] = thumbnail(Path(key))
+    return {"text": None, "picture": list(pictures).index(key), "name": operand}

@@ -1,0 +1,262 @@
+#include "evaluate_scores.h"
+
+#include <algorithm>
+#include <cmath>
+#include <future>
+#include <list>
+#include <memory>
+#include <optional>
+
+#include "measured_rows.h"
+#include "sha256.h"
+#include "tasks.h"
+
+namespace unisim {
+namespace {
+
+constexpr std::size_t kPictures = 32;  ///< decoded at a time
+constexpr std::size_t kPairs = 16;     ///< scored between two commits
+
+/// What was read of one operand: an item, or why not.
+struct Read {
+  std::optional<Item> item;
+  std::string error;
+};
+
+/// Reads operands; hashes are checked. A hash that does not hold ends the run, a picture that cannot be decoded does not.
+class Reader {
+ public:
+  Reader(const Task& task, const AskedPairs& asked, const EvaluateOptions& options)
+      : task_(task), asked_(asked), options_(options) {}
+
+  Read read(std::size_t operand) const {
+    if (const Text* text = std::get_if<Text>(&asked_.operands[operand])) return {*text, ""};
+    const std::string& path = std::get<Picture>(asked_.operands[operand]).path;
+    const std::filesystem::path file = task_.file_of(path);
+    std::vector<std::byte> bytes;
+    try {
+      bytes = task_.bytes_of(path);
+    } catch (const std::filesystem::filesystem_error& error) {
+      return {{}, error.what()};
+    }
+    try {
+      return {options_.decode ? options_.decode(bytes, file) : decode_image(bytes, file.string()), ""};
+    } catch (const DataError& error) {
+      return {{}, error.what()};
+    }
+  }
+
+  std::vector<Read> read(std::span<const std::size_t> operands) const {
+    std::vector<Read> read_all(operands.size());
+    run_tasks(static_cast<int64_t>(operands.size()), allowed_threads(), [&](int64_t k) {
+      read_all[static_cast<std::size_t>(k)] = read(operands[static_cast<std::size_t>(k)]);
+    });
+    return read_all;
+  }
+
+  /// Where the evaluation names a picture that failed.
+  void failed(std::size_t operand, const std::string& error, Evaluation& evaluation) const {
+    if (const Picture* picture = std::get_if<Picture>(&asked_.operands[operand]))
+      evaluation.failures.push_back({task_.file_of(picture->path), error});
+  }
+
+ private:
+  const Task& task_;
+  const AskedPairs& asked_;
+  const EvaluateOptions& options_;
+};
+
+/// A store under one model's identity, or none.
+class Kept {
+ public:
+  Kept(const std::filesystem::path& folder, const Metric::State& metric) {
+    if (folder.empty() || !metric.identity) return;
+    store_.emplace(folder);
+    writes_ = !store_->read_only();
+    identity_ = sha256("unisim " UNISIM_VERSION "\n" + metric.identity());
+  }
+  std::optional<std::vector<float>> row(const std::string& content) {
+    return store_ ? store_->find(identity_, content) : std::nullopt;
+  }
+  std::optional<double> score(const std::string& x, const std::string& y) {
+    return store_ ? store_->find_score(identity_, x, y) : std::nullopt;
+  }
+  void put(const std::string& content, std::span<const float> row) {
+    if (writes_) store_->put(identity_, content, row);
+  }
+  void put(const std::string& x, const std::string& y, double score) {
+    if (writes_) store_->put_score(identity_, x, y, score);
+  }
+  void commit() {
+    if (writes_) store_->commit();
+  }
+
+ private:
+  std::optional<Store> store_;
+  bool writes_ = false;  ///< a folder that cannot be written to is read all the same
+  std::string identity_;
+};
+
+// ---- metrics of rows ---------------------------------------------------------------------------------------
+
+struct RowOf {
+  std::vector<float> row;
+  std::string error;
+};
+
+/// The rows of items; where the whole is refused, of each alone, so that the one at fault is known.
+std::vector<RowOf> rows_of(const Metric::State& metric, std::span<const Item* const> items) {
+  std::vector<RowOf> rows;
+  try {
+    for (auto& row : metric.rows(items)) rows.push_back({std::move(row), ""});
+    return rows;
+  } catch (const std::invalid_argument& error) {
+    if (items.size() == 1) return {{{}, error.what()}};
+  } catch (const DataError& error) {
+    if (items.size() == 1) return {{{}, error.what()}};
+  }
+  rows.clear();
+  for (std::size_t k = 0; k < items.size(); ++k) rows.push_back(rows_of(metric, items.subspan(k, 1))[0]);
+  return rows;
+}
+
+/// Every operand's row: found, or computed while the next pictures are decoded.
+std::vector<RowOf> operand_rows(const Metric::State& metric, const AskedPairs& asked, const Reader& reader, Kept& kept,
+                                const Progress& progress, Evaluation& evaluation) {
+  std::vector<RowOf> rows(asked.operands.size());
+  std::vector<std::size_t> left;
+  for (std::size_t k = 0; k < rows.size(); ++k)
+    if (auto row = kept.row(asked.contents[k]))
+      rows[k].row = std::move(*row);
+    else
+      left.push_back(k);
+  evaluation.found = static_cast<int64_t>(rows.size() - left.size());
+  const auto batch = [&](std::size_t first) {
+    return std::span(left).subspan(first, std::min(kPictures, left.size() - first));
+  };
+  const auto read_later = [&](std::size_t first) {
+    return std::async(std::launch::async, [&reader, operands = batch(first)] { return reader.read(operands); });
+  };
+  std::future<std::vector<Read>> coming;
+  if (!left.empty()) coming = read_later(0);
+  for (std::size_t first = 0; first < left.size(); first += kPictures) {
+    const std::vector<Read> read = coming.get();
+    if (first + kPictures < left.size()) coming = read_later(first + kPictures);
+    std::vector<const Item*> items;
+    std::vector<std::size_t> at;
+    for (std::size_t k = 0; k < read.size(); ++k) {
+      if (read[k].item) {
+        items.push_back(&*read[k].item);
+        at.push_back(left[first + k]);
+      } else {
+        rows[left[first + k]].error = read[k].error;
+      }
+    }
+    std::vector<RowOf> made = items.empty() ? std::vector<RowOf>() : rows_of(metric, items);
+    for (std::size_t k = 0; k < made.size(); ++k) {
+      if (made[k].error.empty()) kept.put(asked.contents[at[k]], made[k].row);
+      rows[at[k]] = std::move(made[k]);
+      ++evaluation.computed;
+    }
+    kept.commit();
+    if (progress)
+      progress(static_cast<int64_t>(std::min(first + kPictures, left.size())), static_cast<int64_t>(left.size()));
+  }
+  for (std::size_t k = 0; k < rows.size(); ++k)
+    if (!rows[k].error.empty()) reader.failed(k, rows[k].error, evaluation);
+  return rows;
+}
+
+std::vector<PairScore> scores_of_rows(const AskedPairs& asked, const std::vector<RowOf>& rows) {
+  std::vector<PairScore> scores;
+  scores.reserve(asked.pairs.size());
+  for (const auto& [x, y] : asked.pairs)
+    if (!rows[x].error.empty() || !rows[y].error.empty())
+      scores.push_back({0, rows[x].error.empty() ? rows[y].error : rows[x].error});
+    else
+      scores.push_back({cosine_of(rows[x].row, rows[y].row), ""});
+  return scores;
+}
+
+// ---- metrics of pairs --------------------------------------------------------------------------------------
+
+/// The pictures decoded last.
+class Decoded {
+ public:
+  explicit Decoded(const Reader& reader) : reader_(reader) {}
+
+  std::shared_ptr<const Read> of(std::size_t operand) {
+    const auto known = std::ranges::find(recent_, operand, &Entry::operand);
+    if (known != recent_.end()) {
+      recent_.splice(recent_.begin(), recent_, known);
+    } else {
+      recent_.push_front({operand, std::make_shared<const Read>(reader_.read(operand))});
+      if (recent_.size() > kPictures) recent_.pop_back();
+    }
+    return recent_.front().read;
+  }
+
+ private:
+  struct Entry {
+    std::size_t operand;
+    std::shared_ptr<const Read> read;
+  };
+  const Reader& reader_;
+  std::list<Entry> recent_;  // the latest first
+};
+
+PairScore score_of(const Metric::State& metric, const Item& x, const Item& y) {
+  const bool same_item = same(x, y);
+  const Item* items[] = {&x, &y};
+  const ItemPair pair{0, same_item ? std::size_t{0} : std::size_t{1}};
+  try {
+    const double score = metric.score(std::span(items).first(same_item ? 1 : 2), {&pair, 1}, {})[0];
+    if (std::isnan(score)) return {0, text_of("[", metric.name, "] the score is not a number")};
+    return {score, ""};
+  } catch (const std::invalid_argument& error) {
+    return {0, error.what()};
+  }
+}
+
+std::vector<PairScore> scores_of_pairs(const Metric::State& metric, const AskedPairs& asked, const Reader& reader,
+                                       Kept& kept, const Progress& progress, Evaluation& evaluation) {
+  std::vector<PairScore> scores(asked.pairs.size());
+  Decoded decoded(reader);
+  std::vector<bool> named(asked.operands.size());
+  for (std::size_t k = 0; k < scores.size(); ++k) {
+    const auto [x, y] = asked.pairs[k];
+    if (const auto score = kept.score(asked.contents[x], asked.contents[y])) {
+      scores[k].score = *score;
+      ++evaluation.found;
+    } else {
+      const auto a = decoded.of(x), b = decoded.of(y);
+      for (const auto& [operand, read] : {std::pair(x, a), std::pair(y, b)})
+        if (!read->item && !named[operand]) {
+          reader.failed(operand, read->error, evaluation);
+          named[operand] = true;
+        }
+      scores[k] = a->item && b->item ? score_of(metric, *a->item, *b->item)
+                                     : PairScore{0, a->item ? b->error : a->error};
+      ++evaluation.computed;
+      if (scores[k].error.empty()) kept.put(asked.contents[x], asked.contents[y], scores[k].score);
+    }
+    if ((k + 1) % kPairs == 0 || k + 1 == scores.size()) {
+      kept.commit();
+      if (progress) progress(static_cast<int64_t>(k + 1), static_cast<int64_t>(scores.size()));
+    }
+  }
+  return scores;
+}
+
+}  // namespace
+
+std::vector<PairScore> scores_of(const Task& task, const Metric& metric, const AskedPairs& asked,
+                                 const EvaluateOptions& options, Evaluation& evaluation) {
+  const Metric::State& state = metric.state();
+  const Reader reader(task, asked, options);
+  Kept kept(options.store, state);
+  if (!state.rows) return scores_of_pairs(state, asked, reader, kept, options.progress, evaluation);
+  return scores_of_rows(asked, operand_rows(state, asked, reader, kept, options.progress, evaluation));
+}
+
+}  // namespace unisim

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <unisim/store.h>
+#include <unisim/task.h>
+
+#include <string>
+#include <vector>
+
+#include "metric_state.h"
+
+/// From the pairs that a task asks about to their scores: what is alike by content is computed on once, what a store
+/// holds not at all.
+namespace unisim {
+
+/// What a task asks of a metric: distinct operands, distinct pairs of them, and which pairs each item needs.
+struct AskedPairs {
+  std::vector<Operand> operands;
+  std::vector<std::string> contents;  ///< SHA-256 of each operand's file or text
+  std::vector<ItemPair> pairs;
+  std::vector<std::vector<std::size_t>> of_item;  ///< places in pairs
+};
+
+/// A score, or why there is none.
+struct PairScore {
+  double score = 0;
+  std::string error = {};
+};
+
+/// The pairs that each item needs, in the order of its candidates. Iqa and Paa: a candidate with the prompts of its
+/// attribute and mode, one or two; Ooo: the pair without each; Ir: with each of the database.
+AskedPairs asked_pairs(const Task& task, const std::string& mode);
+
+/// Also fills in what the evaluation says of pictures that failed and of what was computed and found.
+std::vector<PairScore> scores_of(const Task& task, const Metric& metric, const AskedPairs& asked,
+                                 const EvaluateOptions& options, Evaluation& evaluation);
+
+}  // namespace unisim
