@@ -10,7 +10,8 @@ namespace {
 /// Numbers operands and pairs as they are first asked for.
 class Numbering {
  public:
-  Numbering(const Task& task, AskedPairs& asked) : task_(task), asked_(asked) {}
+  Numbering(const Task& task, const Unreadable& unreadable, AskedPairs& asked)
+      : task_(task), unreadable_(unreadable), asked_(asked) {}
 
   std::size_t operand(const Operand& operand) {
     std::string content = content_of(operand);
@@ -18,6 +19,8 @@ class Numbering {
     if (is_new) {
       asked_.operands.push_back(operand);
       asked_.contents.push_back(std::move(content));
+    } else if (is_unreadable(asked_.operands[place->second])) {
+      asked_.operands[place->second] = operand;  // the same content by another path
     }
     return place->second;
   }
@@ -39,7 +42,13 @@ class Numbering {
     return sha256("text " + std::get<Text>(operand).text);
   }
 
+  bool is_unreadable(const Operand& operand) const {
+    const Picture* picture = std::get_if<Picture>(&operand);
+    return picture && unreadable_.contains(picture->path);
+  }
+
   const Task& task_;
+  const Unreadable& unreadable_;
   AskedPairs& asked_;
   std::unordered_map<std::string, std::size_t> operands_;
   std::unordered_map<uint64_t, std::size_t> pairs_;
@@ -53,10 +62,10 @@ std::vector<Operand> prompts_of(const Task& task, const std::string& mode) {
 
 }  // namespace
 
-AskedPairs asked_pairs(const Task& task, const std::string& mode) {
+AskedPairs asked_pairs(const Task& task, const std::string& mode, const Unreadable& unreadable) {
   require(mode == "naive" || mode == "clip-iqa", "[evaluate] mode \"", mode, "\" is not one of naive, clip-iqa");
   AskedPairs asked;
-  Numbering number(task, asked);
+  Numbering number(task, unreadable, asked);
   const bool rates = task.question() == Question::Iqa || task.question() == Question::Paa;
   const std::vector<Operand> prompts = rates ? prompts_of(task, mode) : std::vector<Operand>();
   for (const TaskItem& item : task.items()) {

@@ -18,14 +18,6 @@ bool needs_text(Question question) {
          question == Question::Paa;
 }
 
-void require_able(const Task& task, const Metric& metric) {
-  const Metric::State& state = metric.state();
-  const std::string what = text_of("[evaluate] ", state.name, " cannot do ", name_of(task.question()), " (", task.name(), "): ");
-  require(!needs_text(task.question()) || state.no_text.empty(), what, state.no_text);
-  require(needs_text(task.question()) || state.no_images.empty(), what, state.no_images);
-  require(task.attribute().empty() || static_cast<bool>(state.attribute), what, "it rates pairs alone");
-}
-
 /// From the scores of an item's pairs to one of each candidate.
 std::vector<double> candidate_scores(const Task& task, const std::string& mode, std::vector<double> of_pairs) {
   if (task.attribute().empty() || mode == "naive") return of_pairs;
@@ -64,6 +56,21 @@ void retrieve(const TaskItem& item, bool higher_is_better, ItemResult& result) {
   constexpr double none = std::numeric_limits<double>::quiet_NaN();
   result.scores = {average_precision(order, both, item.junk).value_or(none),
                    average_precision(order, item.hard, passed).value_or(none)};
+}
+
+/// Why a picture of the item, or of the database that it asks, cannot be read; else empty.
+std::string unread(const Task& task, const TaskItem& item, const Unreadable& unreadable) {
+  const auto why = [&](const std::string& path) {
+    const auto found = unreadable.find(path);
+    return found == unreadable.end() ? std::string() : found->second;
+  };
+  std::vector<Operand> operands = item.candidates;
+  if (item.reference) operands.push_back(*item.reference);
+  for (const std::string& path : task.database()) operands.push_back(Picture{path});
+  for (const Operand& operand : operands)
+    if (const Picture* picture = std::get_if<Picture>(&operand))
+      if (std::string error = why(picture->path); !error.empty()) return error;
+  return "";
 }
 
 ItemResult result_of(const Task& task, const Evaluation& evaluation, const TaskItem& item,
@@ -127,15 +134,29 @@ void mean_precision(const Evaluation& evaluation, std::size_t which, std::option
 
 }  // namespace
 
+void require_able(const Task& task, const Metric& metric) {
+  const Metric::State& state = metric.state();
+  const std::string what = text_of("[evaluate] ", state.name, " cannot do ", name_of(task.question()), " (", task.name(), "): ");
+  require(!needs_text(task.question()) || state.no_text.empty(), what, state.no_text);
+  require(needs_text(task.question()) || state.no_images.empty(), what, state.no_images);
+  require(task.attribute().empty() || static_cast<bool>(state.attribute), what, "it rates pairs alone");
+}
+
 Evaluation evaluate(const Task& task, const Metric& metric, const EvaluateOptions& options) {
   require_able(task, metric);
   Evaluation evaluation{.task = task.name(), .metric = metric.name(), .manifest = task.manifest(),
                         .measure = task.measure(), .higher_is_better = metric.higher_is_better()};
   if (!task.attribute().empty()) evaluation.mode = options.mode;
-  const AskedPairs asked = asked_pairs(task, options.mode);
+  const Unreadable unreadable = unreadable_pictures(task);
+  for (const auto& [path, error] : unreadable) evaluation.failures.push_back({task.file_of(path), error});
+  const AskedPairs asked = asked_pairs(task, options.mode, unreadable);
   const std::vector<PairScore> scores = scores_of(task, metric, asked, options, evaluation);
-  for (std::size_t k = 0; k < task.items().size(); ++k)
-    evaluation.items.push_back(result_of(task, evaluation, task.items()[k], asked.of_item[k], scores));
+  for (std::size_t k = 0; k < task.items().size(); ++k) {
+    const TaskItem& item = task.items()[k];
+    std::string error = unreadable.empty() ? "" : unread(task, item, unreadable);
+    evaluation.items.push_back(error.empty() ? result_of(task, evaluation, item, asked.of_item[k], scores)
+                                             : ItemResult{.error = std::move(error)});
+  }
   if (task.question() == Question::Ir) {
     evaluation.all.n = std::ranges::count_if(evaluation.items, [](const auto& item) { return item.error.empty(); });
     mean_precision(evaluation, 0, evaluation.map_medium, evaluation.medium_interval);

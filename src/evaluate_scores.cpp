@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "measured_rows.h"
+#include "not_finite.h"
 #include "sha256.h"
 #include "tasks.h"
 
@@ -34,7 +35,7 @@ class Reader {
     const std::string& path = std::get<Picture>(asked_.operands[operand]).path;
     const std::filesystem::path file = task_.file_of(path);
     std::vector<std::byte> bytes;
-    try {
+    try {  // gone, since its hash was looked at
       bytes = task_.bytes_of(path);
     } catch (const std::filesystem::filesystem_error& error) {
       return {{}, error.what()};
@@ -56,8 +57,11 @@ class Reader {
 
   /// Where the evaluation names a picture that failed.
   void failed(std::size_t operand, const std::string& error, Evaluation& evaluation) const {
-    if (const Picture* picture = std::get_if<Picture>(&asked_.operands[operand]))
-      evaluation.failures.push_back({task_.file_of(picture->path), error});
+    const Picture* picture = std::get_if<Picture>(&asked_.operands[operand]);
+    if (!picture) return;
+    const std::filesystem::path file = task_.file_of(picture->path);
+    if (std::ranges::find(evaluation.failures, file, &Failure::file) == evaluation.failures.end())
+      evaluation.failures.push_back({file, error});
   }
 
  private:
@@ -113,6 +117,8 @@ std::vector<RowOf> rows_of(const Metric::State& metric, std::span<const Item* co
   } catch (const std::invalid_argument& error) {
     if (items.size() == 1) return {{{}, error.what()}};
   } catch (const DataError& error) {
+    if (items.size() == 1) return {{{}, error.what()}};
+  } catch (const NotFinite& error) {
     if (items.size() == 1) return {{{}, error.what()}};
   }
   rows.clear();
@@ -215,6 +221,8 @@ PairScore score_of(const Metric::State& metric, const Item& x, const Item& y) {
     return {score, ""};
   } catch (const std::invalid_argument& error) {
     return {0, error.what()};
+  } catch (const NotFinite& error) {
+    return {0, error.what()};
   }
 }
 
@@ -249,6 +257,31 @@ std::vector<PairScore> scores_of_pairs(const Metric::State& metric, const AskedP
 }
 
 }  // namespace
+
+Unreadable unreadable_pictures(const Task& task) {
+  std::vector<const std::pair<const std::string, TaskFile>*> files;
+  for (const auto& file : task.files()) files.push_back(&file);
+  std::vector<std::string> errors(files.size());
+  run_tasks(static_cast<int64_t>(files.size()), allowed_threads(), [&](int64_t k) {
+    const auto& [path, known] = *files[static_cast<std::size_t>(k)];
+    const std::filesystem::path file = task.file_of(path);
+    std::string found;
+    try {
+      found = sha256_of_file(file);
+    } catch (const std::filesystem::filesystem_error& error) {
+      errors[static_cast<std::size_t>(k)] = error.what();
+      return;
+    } catch (const DataError& error) {
+      errors[static_cast<std::size_t>(k)] = error.what();
+      return;
+    }
+    require_data(found == known.sha256, file, "its SHA-256 is ", found, ", the task was made of ", known.sha256);
+  });
+  Unreadable unreadable;
+  for (std::size_t k = 0; k < files.size(); ++k)
+    if (!errors[k].empty()) unreadable.emplace(files[k]->first, errors[k]);
+  return unreadable;
+}
 
 std::vector<PairScore> scores_of(const Task& task, const Metric& metric, const AskedPairs& asked,
                                  const EvaluateOptions& options, Evaluation& evaluation) {

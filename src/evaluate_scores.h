@@ -3,6 +3,7 @@
 #include <unisim/store.h>
 #include <unisim/task.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,14 @@ struct PairScore {
   std::string error = {};
 };
 
+/// Pictures of the task that are not there or cannot be read, by path, and why. Every file is hashed, whatever a store
+/// holds: one that is not the manifest's is DataError.
+using Unreadable = std::map<std::string, std::string>;
+Unreadable unreadable_pictures(const Task& task);
+
 /// The pairs that each item needs, in the order of its candidates. Iqa and Paa: a candidate with the prompts of its
 /// attribute and mode, one or two; Ooo: the pair without each; Ir: with each of the database.
-AskedPairs asked_pairs(const Task& task, const std::string& mode);
+AskedPairs asked_pairs(const Task& task, const std::string& mode, const Unreadable& unreadable);
 
 /// Also fills in what the evaluation says of pictures that failed and of what was computed and found.
 std::vector<PairScore> scores_of(const Task& task, const Metric& metric, const AskedPairs& asked,

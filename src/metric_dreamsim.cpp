@@ -156,9 +156,7 @@ std::string identity_of(const DreamSim& model) {
   std::string said = "dreamsim\n" + folder_identity(model.folder);
   for (const Part& part : model.parts) {
     const Encoder encoder(part.state);
-    said +=
-        text_of("\npart ", part.class_token ? "cls" : "embedding", '\n', folder_identity(encoder.folder()));
-    for (const auto& [name, value] : encoder.facts()) said += text_of('\n', name, '=', value);
+    said += text_of("\npart ", part.class_token ? "cls" : "embedding", '\n', encoder_identity(encoder));
   }
   return sha256(said);
 }

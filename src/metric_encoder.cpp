@@ -132,10 +132,7 @@ std::vector<Row> rows_of(const Encoder& encoder, const CosineOptions& options, s
 }
 
 std::string identity_of(const Encoder& encoder, const CosineOptions& options) {
-  std::string said = folder_identity(encoder.folder());
-  for (const auto& [name, value] : encoder.facts()) said += text_of('\n', name, '=', value);
-  return sha256(text_of(said, "\nexecutor ", encoder.executor(), "\ndtype ", name_of(encoder.dtype()), "\ndevice ",
-                        encoder.device().is_cpu() ? "cpu" : "cuda", name_of("", options)));
+  return sha256(encoder_identity(encoder) + name_of("", options));
 }
 
 }  // namespace

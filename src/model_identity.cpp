@@ -20,4 +20,17 @@ std::string folder_identity(const std::filesystem::path& folder) {
   return identity;
 }
 
+std::string encoder_identity(const Encoder& encoder) {
+  std::string identity = folder_identity(encoder.folder());
+  for (const auto& [name, value] : encoder.facts()) {
+    if (name == "device" || name == "executor") continue;
+    if (name != "tokenizer")
+      identity += name + "=" + value + "\n";
+    else if (std::filesystem::is_regular_file(value))
+      identity += "tokenizer " + sha256_of_file(value) + "\n";
+  }
+  return identity + "executor " + encoder.executor() + "\ndtype " + name_of(encoder.dtype()) + "\ndevice " +
+         (encoder.device().is_cpu() ? "cpu" : "cuda") + "\n";
+}
+
 }  // namespace unisim

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <unisim/encoder.h>
+
 #include <filesystem>
 #include <string>
 
@@ -8,5 +10,9 @@ namespace unisim {
 /// What decides the results of a model folder: a line for each of its weights and settings (*.safetensors, *.json, *.txt,
 /// *.model), sorted by name, with its SHA-256. Reads every one of them.
 std::string folder_identity(const std::filesystem::path& folder);
+
+/// The same of an encoder, with what was read besides its folder (a tokenizer from elsewhere, by its contents) and how it
+/// computes. Where things lie does not count.
+std::string encoder_identity(const Encoder& encoder);
 
 }  // namespace unisim

@@ -4,6 +4,7 @@
 #include <array>
 #include <set>
 
+#include "attribute.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "sha256.h"
@@ -66,10 +67,11 @@ Operand operand_of(const Json& json, const fs::path& line, const std::string& wh
   return operand;
 }
 
-/// A task may come from anyone: a link in it must not lead out of it.
-fs::path inside_of(const fs::path& folder, const std::string& picture) {
-  fs::path file = folder / picture;
-  const std::string real = fs::weakly_canonical(file).string(), root = fs::weakly_canonical(folder).string() + "/";
+/// A task may come from anyone: no link in it leads out of it.
+fs::path inside_of(const fs::path& task, const fs::path& relative) {
+  fs::path file = task / relative;
+  const std::string real = fs::weakly_canonical(file).string();
+  const std::string root = (fs::weakly_canonical(task) / "").string();
   require_data(real.starts_with(root), file, "is a link that leads out of the task's folder");
   return file;
 }
@@ -78,6 +80,20 @@ const Json& array_of(Fields& fields, std::string_view key) {
   const Json& json = fields.value(key);
   if (!json.is_array()) fields.refuse(key, "an array");
   return json;
+}
+
+std::string known_attribute(Fields& fields) {
+  std::string attribute = fields.string("attribute");
+  try {
+    attribute_prompts(attribute);
+  } catch (const std::invalid_argument& error) {
+    fields.refuse("attribute", error.what());
+  }
+  return attribute;
+}
+
+bool is_hash(const std::string& text) {
+  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
 std::vector<int64_t> places_of(Fields& fields, std::string_view key, int64_t count) {
@@ -100,7 +116,7 @@ class TaskReader {
   TaskReader(Task& task) : task_(task) {}
 
   void read() {
-    const fs::path file = task_.folder_ / "task.json";
+    const fs::path file = inside_of(task_.folder_, "task.json");
     const std::vector<std::byte> bytes = read_file(file, kMostLine);
     task_.manifest_ = sha256(bytes);
     const Json json = parse_json(bytes, file);
@@ -112,7 +128,7 @@ class TaskReader {
     if (shape == kShapes.end()) fields.refuse("task", text_of("one of ", kKnown));
     task_.question_ = shape->question;
     if (task_.question_ == Question::Iqa || task_.question_ == Question::Paa)
-      task_.attribute_ = fields.string("attribute");
+      task_.attribute_ = known_attribute(fields);
     task_.measure_ = fields.string("measure");
     const std::string measure = task_.question_ == Question::Ir ? "map" : "accuracy";
     if (task_.measure_ != measure) fields.unsupported("measure", measure);
@@ -138,7 +154,7 @@ class TaskReader {
     const int64_t count = part.integer("count", 0, int64_t{1} << 32);
     const std::string hash = part.string("sha256");
     part.finish();
-    const fs::path file = task_.folder_ / (key + ".jsonl");
+    const fs::path file = inside_of(task_.folder_, key + ".jsonl");
     const std::vector<std::byte> bytes = read_file(file, kMostBytes);
     const std::string found = sha256(bytes);
     require_data(found == hash, file, "its SHA-256 is ", found, ", the manifest has ", hash);
@@ -157,6 +173,7 @@ class TaskReader {
     std::string path = picture_path(fields, "path");
     TaskFile file{fields.string("sha256"), fields.integer("bytes", 0, int64_t{1} << 40), fields.boolean("made")};
     fields.finish();
+    require_data(is_hash(file.sha256), line, "sha256 is not 64 hexadecimal digits: ", file.sha256);
     require_data(task_.files_.emplace(path, std::move(file)).second, line, "names ", path, " a second time");
   }
 
@@ -171,6 +188,10 @@ class TaskReader {
       item.easy = places_of(fields, "easy", count);
       item.hard = places_of(fields, "hard", count);
       item.junk = places_of(fields, "junk", count);
+      std::set<int64_t> places;
+      for (const auto* list : {&item.easy, &item.hard, &item.junk})
+        for (const int64_t place : *list)
+          require_data(places.insert(place).second, line, "place ", place, " stands twice in easy, hard and junk");
     } else {
       const Json& candidates = array_of(fields, "candidates");
       if (candidates.size() != shape.candidates)
@@ -181,6 +202,7 @@ class TaskReader {
     }
     if (fields.has("vote")) {
       item.vote = fields.number("vote");
+      if (shape.candidates != 2) fields.refuse("vote", "none: votes are of two candidates");
       if (!(*item.vote >= 0 && *item.vote <= 1)) fields.refuse("vote", "a share in [0, 1]");
     }
     item.group = fields.string_or("group", "");
@@ -213,7 +235,7 @@ Task Task::load(const fs::path& folder, const fs::path& data) {
 fs::path Task::file_of(const std::string& picture) const {
   const auto found = files_.find(picture);
   require(found != files_.end(), "[task] ", name_, " has no picture ", picture);
-  if (found->second.made) return inside_of(folder_ / "made", picture);
+  if (found->second.made) return inside_of(folder_, fs::path("made") / picture);
   require(!data_.empty(), "[task] ", name_, " needs the folder of its data set: its pictures, ", picture,
           " say, are not in the task's own (--data)");
   return data_ / picture;

@@ -122,6 +122,10 @@ struct Evaluation {
 /// manifest's ends the run (DataError). Throws std::invalid_argument if the metric cannot do the task.
 UNISIM_API Evaluation evaluate(const Task& task, const Metric& metric, const EvaluateOptions& options = {});
 
+/// Throws std::invalid_argument if the metric cannot do the task: texts for LPIPS, attributes for what rates pairs alone,
+/// two images for CLIPScore. evaluate() asks it first.
+UNISIM_API void require_able(const Task& task, const Metric& metric);
+
 UNISIM_API std::ostream& operator<<(std::ostream& out, const Evaluation& evaluation);
 
 /// Average precision of one query, revisited Oxford and Paris: `ranked` are places of the database, best first; `positive`

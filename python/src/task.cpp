@@ -32,7 +32,12 @@ Image decode(std::span<const std::byte> bytes, const std::filesystem::path& file
     return decode_image(bytes, file.string());
   } catch (const Unsupported&) {
     const py::gil_scoped_acquire acquire;
-    return image_of_file(file);
+    try {
+      return image_of_bytes(py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_Exception)) throw;
+      throw DataError(file, py::str(error.value()).cast<std::string>());
+    }
   }
 }
 
@@ -115,7 +120,7 @@ void init_evaluation(py::module_& m) {
       .def_readonly("chosen", &ItemResult::chosen, "The candidate that the metric chose; -1: none.")
       .def_readonly("right", &ItemResult::right, "Whether people chose it too.")
       .def_readonly("tied", &ItemResult::tied, "The best scores are equal: the first is taken to be chosen.")
-      .def_readonly("error", &ItemResult::error, "Why there is no score, or empty.");
+      .def_property_readonly("error", [](const ItemResult& item) { return path_to(item.error); }, "Why there is no score, or empty.");
 
   py::class_<Tally>(m, "Tally", "Items of one group, or all.")
       .def_readonly("group", &Tally::group, "Its name; empty: all items.")
@@ -174,6 +179,8 @@ void init_evaluation(py::module_& m) {
 void init_task(py::module_& m) {
   init_task_class(m);
   init_evaluation(m);
+  m.def("require_able", &require_able, py::arg("task"), py::arg("metric"),
+        "ValueError, which says why, if the metric cannot do the task; `evaluate` asks it first.");
   m.def("evaluate", &evaluated, py::arg("task"), py::arg("metric"), py::kw_only(), py::arg("mode") = "naive",
         py::arg("store") = py::none(), py::arg("progress") = py::none(),
         R"(Hold a metric against human judgement.

@@ -1,6 +1,5 @@
 """Metrics against tasks: every question by a definition of the test's own, ties, failures, the store, kills."""
 
-import contextlib
 import json
 import random
 import signal
@@ -10,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import unisim
 from command_line import own_world, run  # noqa: F401
@@ -17,7 +17,7 @@ from conftest import test_data
 from test_encoder_metric import NAIVE, OPPOSITES
 from test_encoder_texts import clip_folder
 from tiny_tasks import pair, pictures, written
-from unisim import Text
+from unisim import Text, results
 
 NAMES = [f"{k}.png" for k in range(8)]
 
@@ -182,6 +182,35 @@ def test_a_bad_picture_costs_its_items_and_a_changed_one_ends_the_run(tmp_path, 
         unisim.evaluate(task, metric)
 
 
+@pytest.mark.parametrize("kind", ["pairs", "rows"])
+def test_stored_rows_do_not_hide_what_became_of_the_files(tmp_path, data, clip_model, kind):
+    metric = unisim.metric("psnr" if kind == "pairs" else f"encoder:{clip_model}")
+    (data / "twin.png").write_bytes((data / "1.png").read_bytes())
+    items = [pair("0.png", "1.png", "2.png", 0), pair("0.png", "twin.png", "3.png", 0)]
+    task = unisim.Task.load(written(tmp_path / "task", data, "img-2afc", items), data)
+    whole = unisim.evaluate(task, metric, store=tmp_path / "store")
+    assert whole.n == 2
+    (data / "1.png").unlink()
+    found = unisim.evaluate(task, metric, store=tmp_path / "store")
+    cold = unisim.evaluate(task, metric)
+    for one in (found, cold):  # the twin's item is none of the missing file's business
+        assert one.n == 1 and one.failures[0][0] == str(data / "1.png") and len(one.failures) == 1
+        assert one.items[1].scores == whole.items[1].scores and "1.png" in one.items[0].error
+    pictures(data, ["2.png"])
+    with pytest.raises(ValueError, match="2.png.*its SHA-256 is"):
+        unisim.evaluate(task, metric, store=tmp_path / "store")
+
+
+def test_a_broken_picture_that_pillow_alone_reads_costs_its_items(tmp_path, data):
+    Image.open(data / "0.png").save(data / "good.bmp")
+    (data / "bad.bmp").write_bytes((data / "good.bmp").read_bytes()[:60])
+    items = [pair("1.png", "good.bmp", "2.png", 0), pair("1.png", "bad.bmp", "2.png", 0)]
+    task = unisim.Task.load(written(tmp_path / "task", data, "img-2afc", items), data)
+    found = unisim.evaluate(task, unisim.metric("psnr"))
+    assert found.items[0].scores[0] == psnr(data, "1.png", "0.png")
+    assert found.n == 1 and "bad.bmp" in found.items[1].error
+
+
 def test_pictures_of_two_sizes_cost_their_item_alone(tmp_path, data):
     pictures(data, ["wide.png"], size=(60, 40))
     items = [pair("0.png", "wide.png", "1.png", 0), pair("0.png", "1.png", "2.png", 0)]
@@ -234,6 +263,37 @@ def test_progress_may_end_a_run(tmp_path, data):
     assert again.found == seen[-1][0] and again.found + again.computed == seen[-1][1]
 
 
+def made_result(question, value, metric="m", mode=None, **more):
+    measure = (
+        {"measure": "map", "map": value, "map_hard": value / 2}
+        if question == "ir"
+        else {"measure": "accuracy"}
+    )
+    return (
+        {"task": question, "question": question, "metric": metric, "mode": mode, "accuracy": value}
+        | measure
+        | more
+    )
+
+
+def test_the_means_of_the_benchmark_by_hand():
+    found = [made_result(q, v) for q, v in [("img-2afc", 0.8), ("it-2afc", 0.6), ("text-2afc", 0.7)]]
+    found += [made_result("img-2afc", 0.6, task="second")]
+    found += [
+        made_result(q, v, mode=m) for m in ("naive", "clip-iqa") for q, v in [("iqa", 0.9), ("paa", 0.5)]
+    ]
+    one, other = results.means(found)
+    assert (one.metric, other.metric) == ("m (naive)", "m (clip-iqa)")
+    assert (
+        one.core == pytest.approx((0.7 + 0.6 + 0.7 + 0.9) / 4) and one.ood is None and one.all_seven is None
+    )
+    found += [made_result("ooo", 0.4), made_result("ir", 0.3)]
+    one = results.means(found)[0]
+    assert one.ood == pytest.approx((0.5 + 0.4 + 0.3) / 3)
+    assert one.all_seven == pytest.approx((0.7 + 0.6 + 0.7 + 0.9 + 0.5 + 0.4 + 0.3) / 7)
+    assert [m.metric for m in results.means(found[:4])] == ["m"]
+
+
 # ---- the command ------------------------------------------------------------------------------------------
 
 
@@ -270,6 +330,10 @@ def test_the_command(tmp_path, data, own_world, run):  # noqa: F811
     assert code == 1 and "nothing" in stderr
 
 
+def rows_in(store):
+    return unisim.Store(store).counts().rows if (store / "index.sqlite").exists() else 0
+
+
 def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path, data, clip_model):
     """Ten kills at random moments: the store keeps what was committed, and the result is that of one calm run."""
     names = [f"many/{k}.png" for k in range(300)]
@@ -282,19 +346,17 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path, data, clip_m
         return [sys.executable, "-m", "unisim", "evaluate", str(task), "--data", str(data), "--metric", metric,
                 "--store", str(store), "-o", str(out), "--json"]  # fmt: skip
 
-    started = time.monotonic()
     subprocess.run(command(tmp_path / "calm", tmp_path / "calm.json"), check=True, capture_output=True)
-    whole = time.monotonic() - started
-    store, moments, partly = tmp_path / "hit", random.Random(5), 0
+    store, moments, kept = tmp_path / "hit", random.Random(5), 0
     for _ in range(10):
         child = subprocess.Popen(command(store, tmp_path / "hit.json"), stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)  # fmt: skip
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(timeout=moments.uniform(0.2, 0.95) * whole)
+        while child.poll() is None and rows_in(store) <= kept:  # it has stored something new
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.05))
         child.send_signal(signal.SIGKILL)
         child.wait()
-        kept = unisim.Store(store).counts().rows if store.exists() else 0
-        partly += 0 < kept < 300
+        kept = rows_in(store)
     last = subprocess.run(command(store, tmp_path / "hit.json"), check=True, capture_output=True, text=True)
     assert (tmp_path / "hit.json").read_bytes() == (tmp_path / "calm.json").read_bytes()
     assert (
@@ -302,4 +364,4 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path, data, clip_m
         == json.loads((tmp_path / "calm.json").read_bytes())["results"][0]["accuracy"]
     )
     # Nothing that was stored is embedded again: the last run computed the rest alone.
-    assert partly and (kept == 0 or f"{300 - kept} computed, {kept} found in the store" in last.stderr)
+    assert kept and f"{300 - kept} computed, {kept} found in the store" in last.stderr

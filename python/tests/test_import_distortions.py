@@ -60,6 +60,22 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path, own_world, photos, run)
     assert json.loads(stdout)["manifest"] != said[0]["manifest"]
 
 
+def test_a_grey_picture_has_no_colour_to_lose(tmp_path, own_world):  # noqa: F811
+    Path("grey").mkdir()
+    ramp = np.linspace(0, 255, 40 * 32).reshape(32, 40).astype(np.uint8)
+    Image.fromarray(ramp).save("grey/a.png")
+    import_task("distortions", Path("grey"), tmp_path / "task")
+    task = unisim.Task.load(tmp_path / "task")
+    assert {task[k].group for k in range(len(task))} == {"jpeg", "blur", "noise", "shift"}
+
+
+def test_two_pictures_never_become_one(tmp_path, own_world, picture):  # noqa: F811
+    picture("two/a.png", 1)
+    picture("two/a/blur-1.png", 2)
+    with pytest.raises(ValueError, match="a/blur-1.png: rename"):
+        import_task("distortions", Path("two"), tmp_path / "task")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

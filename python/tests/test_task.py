@@ -71,6 +71,7 @@ def test_what_a_writer_refuses(tmp_path, data):
         ([pair("../a.png", "a.png", "é.png", 0)], "leads out"),
         ([pair("/a.png", "a.png", "é.png", 0)], "leads out"),
         ([pair("b//c.png", "a.png", "é.png", 0)], "empty part"),
+        ([pair("./a.png", "a.png", "é.png", 0)], "leads out"),
         ([], "leaves no item"),
     ]:
         with pytest.raises(ValueError, match=said):
@@ -110,11 +111,14 @@ ITEM = '{"reference":{"image":"a.png"},"candidates":[{"image":"a.png"},{"image":
         (ITEM.replace("a.png", "/etc/passwd", 1), r"items.jsonl:2.*inside"),
         (ITEM.replace("a.png", "zz.png", 1), r"items.jsonl:2.*zz.png, which files.jsonl does not"),
         (ITEM.replace("}\n", "\n"), r"items.jsonl:2"),
+        (ITEM.replace('"label":0', '"label":1.5'), r"items.jsonl:2.*label"),
     ],
 )
 def test_a_line_that_is_no_item_is_named(folder, line, said):
     reseal(folder, items=ITEM + line)
-    with pytest.raises((ValueError, NotImplementedError), match=said):  # the latter for a field we do not know
+    with pytest.raises(
+        (ValueError, NotImplementedError), match=said
+    ):  # the latter for a field we do not know
         unisim.Task.load(folder)
 
 
@@ -147,6 +151,22 @@ def test_a_link_in_the_task_may_not_lead_out(tmp_path, data):
     os.symlink(secret, tmp_path / "task" / "made" / "m.png")
     with pytest.raises(ValueError, match="leads out of the task"):
         task.file_of("m.png")
+
+
+def test_the_folder_of_made_pictures_may_be_no_link(tmp_path, data):
+    content = TaskContent(
+        name="t", task="img-2afc", origin="", rule="t", version=1, items=[pair("m.png", "m.png", "m.png", 0)],
+        made={"m.png": (data / "a.png").read_bytes()},
+    )  # fmt: skip
+    write_task(content, data, tmp_path / "task")
+    (tmp_path / "task" / "made").rename(tmp_path / "away")
+    os.symlink(tmp_path / "away", tmp_path / "task" / "made")
+    with pytest.raises(ValueError, match="leads out of the task"):
+        unisim.Task.load(tmp_path / "task").file_of("m.png")
+    os.rename(tmp_path / "task" / "items.jsonl", tmp_path / "items.jsonl")
+    os.symlink(tmp_path / "items.jsonl", tmp_path / "task" / "items.jsonl")
+    with pytest.raises(ValueError, match="items.jsonl.*leads out of the task"):
+        unisim.Task.load(tmp_path / "task")
 
 
 def test_pictures_of_the_data_set_need_its_folder(folder):

@@ -83,6 +83,7 @@ __all__ = [
     "read_image",
     "read_images",
     "read_mmie",
+    "require_able",
     "resize",
     "score_mme",
     "score_mmie",

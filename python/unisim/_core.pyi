@@ -696,6 +696,7 @@ class Evaluation:
     @property
     def found(self) -> int: ...
 
+def require_able(task: Task, metric: Metric) -> None: ...
 def evaluate(
     task: Task,
     metric: Metric,

@@ -30,7 +30,7 @@ def page(tasks: Sequence[Any], found: Sequence[Result]) -> str:
     return template("evaluation.html.jinja").render(
         title=_title(found),
         tasks=[_task(task, found) for task in by_manifest.values()],
-        rows=[_row(result, names[results.named(result)]) for result in found],
+        rows=[row for result in found for row in _rows(result, names[results.named(result)])],
         chart=_chart(found, names),
         groups=_groups(found, names),
         comparisons=results.compare(found),
@@ -70,19 +70,21 @@ def _task(task: Any, found: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _row(result: Result, name: str) -> dict[str, Any]:
-    left_out = result["of"] - result["n"]
-    return {
-        "task": result["task"],
-        "metric": name,
-        "score": percent(results.score(result)),
-        "low": percent(result["interval"][0]),
-        "high": percent(result["interval"][1]),
-        "n": result["n"],
-        "ties": result.get("ties"),
-        "votes": percent(result["votes"]) if result.get("votes") is not None else "",
-        "left_out": left_out,
-    }
+def _rows(result: Result, name: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "task": what,
+            "metric": name,
+            "score": percent(value),
+            "low": percent(interval[0]),
+            "high": percent(interval[1]),
+            "n": result["n"],
+            "ties": result.get("ties"),
+            "votes": percent(result["votes"]) if result.get("votes") is not None else "",
+            "left_out": result["of"] - result["n"],
+        }
+        for what, value, interval in results.shown(result)
+    ]
 
 
 def _chart(found: Sequence[Result], names: dict[str, str]) -> str:
@@ -141,12 +143,12 @@ def _groups(found: Sequence[Result], names: dict[str, str]) -> list[dict[str, An
         rows = [
             {
                 "group": name,
-                "n": by_metric[0][name]["n"],
+                "n": max(groups[name]["n"] for groups in by_metric if name in groups),
                 "cells": [
                     percent(groups[name]["accuracy"]) if name in groups else "–" for groups in by_metric
                 ],
             }
-            for name in by_metric[0]
+            for name in dict.fromkeys(name for groups in by_metric for name in groups)
         ]
         tables.append(
             {"task": mine[0]["task"], "metrics": [names[results.named(one)] for one in mine], "rows": rows}

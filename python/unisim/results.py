@@ -73,11 +73,19 @@ def without_items(result: Result) -> Result:
 
 
 def score(result: Result) -> float | None:
-    """The measure of the task, in [0, 1]; for retrieval the mean of mAP medium and hard, as far as there are."""
+    """The measure of the task, in [0, 1], whose interval is `interval`: accuracy; for retrieval mAP medium."""
+    value = result["map" if result["measure"] == "map" else "accuracy"]
+    return None if value is None else float(value)
+
+
+def shown(result: Result) -> list[tuple[str, float | None, list[float]]]:
+    """What a table has rows for: (what, value, interval). Retrieval has two measures, medium and hard."""
     if result["measure"] != "map":
-        return None if result["accuracy"] is None else float(result["accuracy"])
-    maps = [value for value in (result["map"], result["map_hard"]) if value is not None]
-    return sum(maps) / len(maps) if maps else None
+        return [(result["task"], score(result), result["interval"])]
+    return [
+        (f"{result['task']}, medium", result["map"], result["interval"]),
+        (f"{result['task']}, hard", result["map_hard"], result["hard_interval"]),
+    ]
 
 
 def read_results(file: Path) -> list[Result]:
@@ -166,7 +174,7 @@ def short_names(results: Sequence[Result]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Means:
-    """The benchmark's means of one metric, in [0, 1]: per task, over the core four, the other three, and all seven.
+    """The benchmark's means of one metric (and mode, where there are two), in [0, 1]: per task, over the core four, the other three, and all seven.
 
     A mean over tasks is there only where each of them has a result. The paper's own averaging could not be checked.
     """
@@ -181,14 +189,19 @@ class Means:
 def means(results: Sequence[Result]) -> list[Means]:
     """Plain means: of a task over its data sets, then over tasks (arXiv 2412.10594)."""
     found = []
-    for metric in dict.fromkeys(named(one) for one in results):
-        by_task: dict[str, list[float]] = {}
-        for one in results:
-            value = score(one)
-            if named(one) == metric and value is not None:
-                by_task.setdefault(one["question"], []).append(value)
-        tasks = {task: sum(values) / len(values) for task, values in by_task.items()}
-        found.append(Means(metric, tasks, _mean(tasks, CORE), _mean(tasks, OOD), _mean(tasks, (*CORE, *OOD))))
+    for metric in dict.fromkeys(one["metric"] for one in results):
+        mine = [one for one in results if one["metric"] == metric and score(one) is not None]
+        modes = list(dict.fromkeys(one["mode"] for one in mine if one["mode"])) or [None]
+        for mode in modes:
+            by_task: dict[str, list[float]] = {}
+            for one in mine:
+                if one["mode"] in (None, mode):
+                    by_task.setdefault(one["question"], []).append(score(one) or 0)
+            tasks = {task: sum(values) / len(values) for task, values in by_task.items()}
+            name = metric if len(modes) == 1 else f"{metric} ({mode})"
+            found.append(
+                Means(name, tasks, _mean(tasks, CORE), _mean(tasks, OOD), _mean(tasks, (*CORE, *OOD)))
+            )
     return found
 
 

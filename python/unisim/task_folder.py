@@ -190,7 +190,7 @@ def _check_item(content: TaskContent, number: int, item: Item) -> None:
 def inside(path: str) -> str:
     """The path, if it stays inside the folder that it is relative to; else ValueError."""
     parts = path.split("/")
-    if path.startswith("/") or "" in parts or ".." in parts or "\0" in path or "\\" in path:
+    if path.startswith("/") or "" in parts or "." in parts or ".." in parts or "\0" in path or "\\" in path:
         raise ValueError(f"[import] the path {path!r} leads out of its folder, or has an empty part")
     return path
 
@@ -202,5 +202,10 @@ def _replace(made: Path, out: Path) -> None:
         return
     old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old-", dir=out.parent))
     out.rename(old / "task")
-    made.rename(out)
-    shutil.rmtree(old)
+    try:
+        made.rename(out)
+    except OSError:
+        (old / "task").rename(out)
+        raise
+    finally:
+        shutil.rmtree(old)

@@ -1,4 +1,5 @@
 #include "each_item.h"
+#include "not_finite.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/isfinite.h>
@@ -29,7 +30,7 @@ Tensor each_item(const Tensor& items, const ItemRun& run, const AfterEach& after
     const Tensor part = items.slice(0, first, last);
     const Tensor rows = run.rows(part);
     if (const int64_t bad = first_not_finite(rows); bad >= 0)
-      throw std::runtime_error(text_of("[", run.operation, "] the result of item ", first + bad,
+      throw NotFinite(text_of("[", run.operation, "] the result of item ", first + bad,
                                        " is not finite, ", run.blame(part.slice(0, bad, bad + 1))));
     out.slice(0, first, last).copy_(rows);
     if (after_each) after_each(last);

@@ -12,6 +12,7 @@
 #include "fused/work.h"
 #include "fused_encoder.h"
 #include "placed_weights_of.h"
+#include "not_finite.h"
 
 namespace unisim {
 
@@ -85,7 +86,7 @@ class FusedEncoderOn : public FusedEncoder {
     auto* to = out.mutable_data_ptr<float>();
     for (std::size_t k = 0; k < stored.size(); ++k) to[k] = to_float(stored[k]);
     if (const int64_t bad = n > 0 ? first_not_finite(out) : -1; bad >= 0)
-      throw std::runtime_error(text_of("[", operation, "] the result of item ", bad,
+      throw NotFinite(text_of("[", operation, "] the result of item ", bad,
                                        " is not finite, computed by the fused executor"));
     return out;
   }

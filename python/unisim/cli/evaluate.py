@@ -61,14 +61,12 @@ def evaluate(
         kept.parent.mkdir(parents=True, exist_ok=True)
     tasks = [unisim.Task.load(one, data) for one in task]
     found: list[results.Result] = []
+    judges = [unisim.metric(name, **_options(options, device, dtype)) for name, options in split]
+    for judge in judges:  # what one of them cannot do is said before hours of work
+        for one in tasks:
+            unisim.require_able(one, judge)
     with whole_files.written_whole(*([out] if out else []), *([report] if report else [])) as streams:
-        for name, options in split:
-            options |= {
-                k: v for k, v, usual in (("device", device, "cpu"), ("dtype", dtype, "float32")) if v != usual
-            }
-            judge = unisim.metric(name, **options)
-            for one in tasks:
-                found.append(_evaluate(output, one, judge, mode, kept))
+        found = [_evaluate(output, one, judge, mode, kept) for judge in judges for one in tasks]
         if out:
             streams[0].write(_stored(found))
         if report:
@@ -78,6 +76,12 @@ def evaluate(
     _show(output, found, (device, dtype), out, report)
     if any(one["n"] < one["of"] for one in found):
         raise typer.Exit(PARTIAL)
+
+
+def _options(given: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
+    """What was not asked for is left to the metric: those without a model know neither."""
+    usual = (("device", device, "cpu"), ("dtype", dtype, "float32"))
+    return given | {key: value for key, value, default in usual if value != default}
 
 
 def _evaluate(output: Output, task: Any, judge: Any, mode: Mode, store: Path | None) -> dict[str, Any]:
@@ -124,14 +128,15 @@ def _show(
             ("task", "metric", ">score", ">95 %", ">n", ">ties"),
             [
                 (
-                    one["task"],
+                    what,
                     short[results.named(one)],
-                    percent(results.score(one)),
-                    "{} to {}".format(*(percent(end) for end in one["interval"])),
+                    percent(value),
+                    "{} to {}".format(*(percent(end) for end in interval)),
                     str(one["n"]),
                     str(one.get("ties", "")),
                 )
                 for one in found
+                for what, value, interval in results.shown(one)
             ],
         )
         for comparison in compared:

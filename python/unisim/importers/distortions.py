@@ -34,24 +34,35 @@ def make(data: Path, seed: int, options: dict[str, str]) -> TaskContent:
     made: dict[str, bytes] = {}
     for name, stem in zip(found.names, _stems(found.names), strict=True):
         pixels = _shrunk(found.path(name), side)
-        made[f"{stem}.png"] = png(numpy.asarray(pixels))
+        _add(made, f"{stem}.png", numpy.asarray(pixels))
         for kind, distort in DISTORTIONS.items():
             for level in range(LEVELS):
-                made[_path(stem, kind, level)] = png(distort(pixels, level, Seeded(seed, name, kind, level)))
-            items += _items(stem, kind, pairs, Seeded(seed, name, kind))
+                _add(made, _path(stem, kind, level), distort(pixels, level, Seeded(seed, name, kind, level)))
+            items += _items(made, stem, kind, pairs, Seeded(seed, name, kind))
     return TaskContent(
         name="distortions", task="img-2afc", origin="made of one's own pictures", rule="distortions", version=1,
         seed=seed, options={"side": side, "pairs": pairs}, items=items, made=made,
     )  # fmt: skip
 
 
-def _items(stem: str, kind: str, pairs: int, random: Seeded) -> list[Item]:
+def _add(made: dict[str, bytes], path: str, pixels: numpy.ndarray) -> None:
+    if path in made:
+        raise ValueError(
+            f"[import] two pictures of the folder would both be made as {path}: rename one of them"
+        )
+    made[path] = png(pixels)
+
+
+def _items(made: dict[str, bytes], stem: str, kind: str, pairs: int, random: Seeded) -> list[Item]:
     levels = [(low, high) for low in range(LEVELS) for high in range(low + 1, LEVELS)]
     items = []
     for low, high in random.sample(levels, pairs):
         label = random.below(2)
         shown = (low, high) if label == 0 else (high, low)
-        candidates = [image(_path(stem, kind, level)) for level in shown]
+        paths = [_path(stem, kind, level) for level in shown]
+        if made[paths[0]] == made[paths[1]]:  # a grey picture has no colour to lose: nobody could tell
+            continue
+        candidates = [image(path) for path in paths]
         items.append(
             {"reference": image(f"{stem}.png"), "candidates": candidates, "label": label, "group": kind}
         )
