@@ -121,3 +121,23 @@ def test_each_order_of_three_is_as_likely():
     assert all(
         abs(count - 1000) < 140 for count in [*counts.values(), *pairs.values()]
     )  # 4.8 deviations of 28.9
+
+
+def test_the_seeded_numbers_never_change():
+    published = Seeded(0)
+    published._state = 0
+    assert published.bits() == 0xE220A8397B1DCDAF  # SplitMix64 from 0, as every implementation has it
+    random = Seeded("nights", 0)
+    assert [random.below(1000) for _ in range(6)] == [459, 175, 856, 468, 267, 136]
+    assert sorted(Seeded(1).shuffled(range(20))) == list(range(20))
+    assert len(set(Seeded(2).sample(range(50), 50))) == 50
+    counts = [0] * 3
+    for _ in range(30_000):
+        counts[random.below(3)] += 1
+    assert max(counts) - min(counts) < 600  # five deviations of a fair count
+    normal = Seeded("n").normal(100_000)
+    assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
+    with pytest.raises(ValueError, match="at least 1"):
+        random.below(0)
+    with pytest.raises(ValueError, match="asks for 3 of 2"):
+        random.sample([1, 2], 3)

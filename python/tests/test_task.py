@@ -8,7 +8,6 @@ import pytest
 
 import unisim
 from tiny_tasks import operand, pair, pictures, written
-from unisim.seeded import Seeded
 from unisim.task_folder import TaskContent, write_task
 
 NAMES = ["a.png", "b/c.png", "é.png"]
@@ -172,26 +171,3 @@ def test_the_folder_of_made_pictures_may_be_no_link(tmp_path, data):
 def test_pictures_of_the_data_set_need_its_folder(folder):
     with pytest.raises(ValueError, match=r"\(--data\)"):
         unisim.Task.load(folder).file_of("a.png")
-
-
-def test_the_seeded_numbers_never_change():
-    published = Seeded(0)
-    published._state = 0
-    assert published.bits() == 0xE220A8397B1DCDAF  # SplitMix64 from 0, as every implementation has it
-    random = Seeded("nights", 0)
-    assert [random.below(1000) for _ in range(6)] == FIRST
-    assert sorted(Seeded(1).shuffled(range(20))) == list(range(20))
-    assert len(set(Seeded(2).sample(range(50), 50))) == 50
-    counts = [0] * 3
-    for _ in range(30_000):
-        counts[random.below(3)] += 1
-    assert max(counts) - min(counts) < 600  # five deviations of a fair count
-    normal = Seeded("n").normal(100_000)
-    assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
-    with pytest.raises(ValueError, match="at least 1"):
-        random.below(0)
-    with pytest.raises(ValueError, match="asks for 3 of 2"):
-        random.sample([1, 2], 3)
-
-
-FIRST = [459, 175, 856, 468, 267, 136]

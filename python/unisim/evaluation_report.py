@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from unisim import results
 from unisim.report import template, thumbnail
-from unisim.results import Result, short_names
+from unisim.results import Result, percent, short_names
 
 MOST_WRONG = 6  # items shown of each metric and task
 COLORS = ("#2e6f9e", "#d1495b", "#5b8c5a", "#b07d2b", "#6d5a8d", "#4a4a4a", "#1f9e89")
@@ -48,11 +48,6 @@ def page(tasks: Sequence[Any], found: Sequence[Result]) -> str:
         percent=percent,
         most=MOST_WRONG,
     )
-
-
-def percent(share: float | None) -> str:
-    """A share as people read it."""
-    return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def _title(found: Sequence[Result]) -> str:

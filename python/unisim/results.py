@@ -78,6 +78,11 @@ def score(result: Result) -> float | None:
     return None if value is None else float(value)
 
 
+def percent(share: float | None) -> str:
+    """A share as people read it."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
 def shown(result: Result) -> list[tuple[str, float | None, list[float]]]:
     """What a table has rows for: (what, value, interval). Retrieval has two measures, medium and hard."""
     if result["measure"] != "map":

@@ -43,11 +43,7 @@ def compare(
     import unisim
 
     out = Output(json, quiet, no_progress, color)
-    # What was not asked for is left to the metric: those without a model know neither.
-    options |= {
-        k: v for k, v, usual in (("device", device, "cpu"), ("dtype", dtype, "float32")) if v != usual
-    }
-    judge = unisim.metric(name, **options)
+    judge = unisim.metric(name, **names.asked(options, device, dtype))
     reference = unisim.Text(text) if text is not None else unisim.read_image(images[0])
     candidates = images if text is not None else images[1:]
     with out.progress(metric) as progress:

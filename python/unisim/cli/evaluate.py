@@ -61,7 +61,7 @@ def evaluate(
         kept.parent.mkdir(parents=True, exist_ok=True)
     tasks = [unisim.Task.load(one, data) for one in task]
     found: list[results.Result] = []
-    judges = [unisim.metric(name, **_options(options, device, dtype)) for name, options in split]
+    judges = [unisim.metric(name, **names.asked(options, device, dtype)) for name, options in split]
     for judge in judges:  # what one of them cannot do is said before hours of work
         for one in tasks:
             unisim.require_able(one, judge)
@@ -76,12 +76,6 @@ def evaluate(
     _show(output, found, (device, dtype), out, report)
     if any(one["n"] < one["of"] for one in found):
         raise typer.Exit(PARTIAL)
-
-
-def _options(given: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
-    """What was not asked for is left to the metric: those without a model know neither."""
-    usual = (("device", device, "cpu"), ("dtype", dtype, "float32"))
-    return given | {key: value for key, value, default in usual if value != default}
 
 
 def _evaluate(output: Output, task: Any, judge: Any, mode: Mode, store: Path | None) -> dict[str, Any]:
@@ -130,8 +124,8 @@ def _show(
                 (
                     what,
                     short[results.named(one)],
-                    percent(value),
-                    "{} to {}".format(*(percent(end) for end in interval)),
+                    results.percent(value),
+                    "{} to {}".format(*(results.percent(end) for end in interval)),
                     str(one["n"]),
                     str(one.get("ties", "")),
                 )
@@ -155,8 +149,3 @@ def _show(
         content |= {"results": summaries, "comparisons": [vars(one) for one in compared]}
     content |= {"out": str(out) if out else None, "report": str(report) if report else None}
     output.result(content, draw)
-
-
-def percent(share: float | None) -> str:
-    """A share as people read it."""
-    return "-" if share is None else f"{100 * share:.1f} %"

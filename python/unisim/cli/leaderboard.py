@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from unisim.cli.evaluate import percent
 from unisim.cli.options import Color, Json, Quiet
 from unisim.cli.output import Output
 
@@ -38,8 +37,8 @@ def leaderboard(
                     (
                         str(rank),
                         results.named(one),
-                        percent(results.score(one)),
-                        "{} to {}".format(*(percent(end) for end in one["interval"])),
+                        results.percent(results.score(one)),
+                        "{} to {}".format(*(results.percent(end) for end in one["interval"])),
                         str(one["n"]),
                     )
                     for rank, one in zip(board.ranks, board.results, strict=True)
@@ -49,7 +48,15 @@ def leaderboard(
         if len(boards) > 1:
             output.table(
                 ("metric", ">core", ">other", ">all"),
-                [(one.metric, percent(one.core), percent(one.ood), percent(one.all_seven)) for one in means],
+                [
+                    (
+                        one.metric,
+                        results.percent(one.core),
+                        results.percent(one.ood),
+                        results.percent(one.all_seven),
+                    )
+                    for one in means
+                ],
                 title="means of the benchmark",
             )
 

@@ -10,6 +10,13 @@ _OPTION = re.compile(r",([a-z_]+)=([^,=]*)$")
 OPTIONS = {"layer": int, "pool": str}  # what may follow the name of an encoder or of its metric
 
 
+def asked(options: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
+    """The options of a metric, with --device and --dtype where they are not the usual: what was not asked for is left
+    to the metric, since those without a model know neither."""
+    usual = (("device", device, "cpu"), ("dtype", dtype, "float32"))
+    return options | {key: value for key, value, default in usual if value != default}
+
+
 def split(text: str) -> tuple[str, dict[str, Any]]:
     """The name and its options: "F,layer=9,pool=mean" is "F" and {"layer": 9, "pool": "mean"}.
 
