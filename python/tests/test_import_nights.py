@@ -118,5 +118,7 @@ def test_no_table_and_an_empty_one_are_refused(folder):
 
 
 def test_a_folder_is_no_picture(folder):
-    folder.text("data.csv", "\n".join([HEADER, ROWS[0].replace("ref/000/000.png", "ref/000/.")]))
+    folder.text("data.csv", "\n".join([HEADER, ROWS[0].replace("ref/000/000.png", "ref/000")]))
     folder.refused("nights", ["line 2", "no file"], OSError)
+    folder.text("data.csv", "\n".join([HEADER, ROWS[0].replace("ref/000/000.png", "ref/000/.")]))
+    folder.refused("nights", ["line 2", "leads out of its folder, or has an empty part"], ValueError)
