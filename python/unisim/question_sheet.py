@@ -7,14 +7,14 @@ different, and write for each one question whose answers differ. The folder has 
 
 import csv
 import io
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+
+from unisim import whole_files
 
 COLUMNS = (
     "pair", "file_i", "file_j", "question", "option_a", "option_b", "answer_i", "answer_j", "pattern",
@@ -122,9 +122,7 @@ def write_mmvp(
     """
     if out.exists():
         raise ValueError(f"[sheet] {out}: is there already")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.tmp-", dir=out.parent))
-    try:
+    with whole_files.folder_made_whole(out) as temporary:
         (temporary / "MMVP Images").mkdir()
         with open(temporary / "Questions.csv", "w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
@@ -136,11 +134,6 @@ def write_mmvp(
                     _copy(images / one.files[side], temporary / "MMVP Images" / f"{index}.jpg")
                     shown, answer = _options(one, side, swap, numbers)
                     writer.writerow([index, one.question, shown, answer, *[one.pattern] * patterns])
-        temporary.chmod(0o755)
-        os.rename(temporary, out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _options(one: Question, side: int, swap: bool, numbers: bool) -> tuple[str, str]:

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from unisim import whole_files
 
 FORMAT = "unisim-task-1"
 TASKS = ("img-2afc", "it-2afc", "text-2afc", "iqa", "paa", "ooo", "ir")
@@ -60,15 +60,8 @@ def write_task(
     _check(content)
     if out.exists() and not (out / "task.json").is_file():
         raise ValueError(f"[import] {out}: is there already, and is no task that could be replaced")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.tmp-", dir=out.parent))
-    try:
-        manifest = _write_into(temporary, content, data, progress)
-        temporary.chmod(0o755)
-        _replace(temporary, out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    with whole_files.folder_made_whole(out) as folder:
+        manifest = _write_into(folder, content, data, progress)
     return hashlib.sha256(manifest).hexdigest()
 
 
@@ -193,19 +186,3 @@ def inside(path: str) -> str:
     if path.startswith("/") or "" in parts or "." in parts or ".." in parts or "\0" in path or "\\" in path:
         raise ValueError(f"[import] the path {path!r} leads out of its folder, or has an empty part")
     return path
-
-
-def _replace(made: Path, out: Path) -> None:
-    """Two renames: whoever looks in between finds no task, never half of one."""
-    if not out.exists():
-        made.rename(out)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old-", dir=out.parent))
-    out.rename(old / "task")
-    try:
-        made.rename(out)
-    except OSError:
-        (old / "task").rename(out)
-        raise
-    finally:
-        shutil.rmtree(old)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,3 +51,29 @@ def written_whole(*files: Path) -> Iterator[list[IO[Any]]]:
 def _remove(file: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(file)
+
+
+@contextlib.contextmanager
+def folder_made_whole(out: Path) -> Iterator[Path]:
+    """A new folder beside `out`, which becomes `out` when the block ends; if it raises, nothing is left.
+
+    What was there is replaced by two renames: whoever looks in between finds nothing, never half of a folder.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.tmp-", dir=out.parent))
+    try:
+        made = temporary / "made"
+        made.mkdir()
+        yield made
+        old = temporary / "old"
+        replaces = out.exists()
+        if replaces:
+            out.rename(old)
+        try:
+            made.rename(out)
+        except OSError:
+            if replaces:
+                old.rename(out)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
