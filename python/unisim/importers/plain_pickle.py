@@ -11,7 +11,6 @@ import io
 import json
 import math
 import pickle
-import subprocess
 import sys
 from typing import Any
 
@@ -171,18 +170,12 @@ def read(data: bytes, source: str) -> Any:
     ValueError
         If the pickle is damaged, holds or names anything else, or the child exceeds its limits.
     """
-    try:
-        child = subprocess.run(
-            [sys.executable, "-P", __file__], input=data, capture_output=True, timeout=TIME_LIMIT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"[import] {source}: reading the pickle took more than {TIME_LIMIT} s") from None
-    if child.returncode != 0:
-        lines = child.stderr.decode(errors="replace").strip().splitlines()
-        raise ValueError(
-            f"[import] {source}: {lines[-1] if lines else f'the reader ended with {child.returncode}'}"
-        )
-    return _back(json.loads(child.stdout))
+    from unisim import child_reader  # not at the top: the child is this file, and stands alone
+
+    found = child_reader.output_of(
+        __file__, data=data, said_by=f"[import] {source}", what="the pickle", seconds=TIME_LIMIT
+    )
+    return _back(json.loads(found))
 
 
 def _back(node: Any) -> Any:

@@ -6,7 +6,6 @@ what it may write, and hands back nothing but the tensors of the state dict, as 
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,15 +30,16 @@ def read(checkpoint: Path, tensors: Path) -> None:
     """
     with open(checkpoint, "rb"):  # a file that is not there is an OSError, before any child
         pass
-    command = [sys.executable, "-P", __file__, str(checkpoint), str(tensors)]
-    try:
-        child = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIME_LIMIT)
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"[convert] {checkpoint}: reading it took more than {TIME_LIMIT} s") from None
-    if child.returncode != 0:
-        lines = child.stderr.decode(errors="replace").strip().splitlines()
-        said = lines[-1] if lines else f"the reader ended with {child.returncode}"
-        raise ValueError(f"[convert] {checkpoint}: {said}")
+    from unisim import child_reader  # not at the top: the child is this file, and stands alone
+
+    child_reader.output_of(
+        __file__,
+        str(checkpoint),
+        str(tensors),
+        said_by=f"[convert] {checkpoint}",
+        what="it",
+        seconds=TIME_LIMIT,
+    )
 
 
 def _limit(size: int) -> None:
