@@ -29,7 +29,7 @@ def page(tasks: Sequence[Any], found: Sequence[Result]) -> str:
     ]
     return template("evaluation.html.jinja").render(
         title=_title(found),
-        tasks=[_task(task, found) for task in by_manifest.values()],
+        tasks=[_task(task) for task in by_manifest.values()],
         rows=[row for result in found for row in _rows(result, names[results.named(result)])],
         chart=_chart(found, names),
         groups=_groups(found, names),
@@ -56,7 +56,7 @@ def _title(found: Sequence[Result]) -> str:
     return f"{tasks[0] if len(tasks) == 1 else f'{len(tasks)} tasks'}: {which}"
 
 
-def _task(task: Any, found: Sequence[Result]) -> dict[str, Any]:
+def _task(task: Any) -> dict[str, Any]:
     return {
         "name": task.name,
         "question": task.question + (f" ({task.attribute})" if task.attribute else ""),

@@ -8,7 +8,7 @@ import typer
 
 from unisim.cli import names
 from unisim.cli.options import Color, Device, DType, Json, NoProgress, Quiet
-from unisim.cli.output import PARTIAL, Output, failure, strict
+from unisim.cli.output import PARTIAL, Output, failure
 
 Mode = Literal["naive", "clip-iqa"]
 
@@ -94,7 +94,7 @@ def _evaluate(output: Output, task: Any, judge: Any, mode: Mode, store: Path | N
 def _stored(found: list[dict[str, Any]]) -> bytes:
     from unisim import __version__
 
-    content = {"unisim": __version__, "results": strict(found)}
+    content = {"unisim": __version__, "results": found}
     return json_.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
