@@ -34,7 +34,9 @@ def evaluate(
     store: Annotated[
         Path | None,
         typer.Option(
-            "--store", metavar="DIR", help="Where rows and scores are kept. [default: in the cache]"
+            "--store",
+            metavar="DIR",
+            help="Where rows and scores are kept; if not given, in the cache folder.",
         ),
     ] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing, compute everything.")] = False,
