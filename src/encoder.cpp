@@ -174,6 +174,7 @@ std::shared_ptr<const Encoder::State> load_encoder(const std::string& path_or_na
   const Weights weights =
       Weights::open(state->config.folder, state->config.weight_stems, fused ? Device("cpu") : options.device,
                     fused ? DType::Float32 : options.dtype);
+  state->parameters = weights.parameters();
   if (state->config.vision) state->vision = VisionTower::load(state->config, weights);
   if (state->config.text) state->text = TextTower::load(state->config, weights);
   if (fused) state->fused = fused_on(*state);
@@ -194,6 +195,8 @@ DType Encoder::dtype() const { return state_->options.dtype; }
 int64_t Encoder::dim() const { return state_->vision ? state_->vision->dim() : state_->text->dim(); }
 int64_t Encoder::image_size() const { return state_->vision ? state_->vision->config().image_height : 0; }
 bool Encoder::has_text() const { return state_->text.has_value(); }
+
+int64_t Encoder::parameters() const { return state_->parameters; }
 
 int64_t Encoder::layers() const {
   return state_->vision ? state_->vision->config().blocks.layers : state_->text->config().blocks.layers;

@@ -19,6 +19,7 @@ struct Encoder::State {
   std::string name;
   ModelConfig config;
   EncoderOptions options;
+  int64_t parameters = 0;  ///< floating point numbers in the weights
   std::optional<VisionTower> vision;  ///< where `fused` is set: on the CPU in float32
   std::optional<TextTower> text;
   std::unique_ptr<FusedEncoder> fused;  ///< the executor that embeds; null: the towers do

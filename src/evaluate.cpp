@@ -145,7 +145,8 @@ void require_able(const Task& task, const Metric& metric) {
 Evaluation evaluate(const Task& task, const Metric& metric, const EvaluateOptions& options) {
   require_able(task, metric);
   Evaluation evaluation{.task = task.name(), .metric = metric.name(), .manifest = task.manifest(),
-                        .measure = task.measure(), .higher_is_better = metric.higher_is_better()};
+                        .measure = task.measure(), .higher_is_better = metric.higher_is_better(),
+                        .model = metric.model()};
   if (!task.attribute().empty()) evaluation.mode = options.mode;
   const Unreadable unreadable = unreadable_pictures(task);
   for (const auto& [path, error] : unreadable) evaluation.failures.push_back({task.file_of(path), error});

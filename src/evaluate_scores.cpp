@@ -173,14 +173,21 @@ std::vector<RowOf> operand_rows(const Metric::State& metric, const AskedPairs& a
   return rows;
 }
 
-std::vector<PairScore> scores_of_rows(const AskedPairs& asked, const std::vector<RowOf>& rows) {
+/// A score as it counts: a NaN is none.
+PairScore number(const Metric::State& metric, double score) {
+  if (std::isnan(score)) return {0, text_of("[", metric.name, "] the score is not a number")};
+  return {score, ""};
+}
+
+std::vector<PairScore> scores_of_rows(const Metric::State& metric, const AskedPairs& asked,
+                                      const std::vector<RowOf>& rows) {
   std::vector<PairScore> scores;
   scores.reserve(asked.pairs.size());
   for (const auto& [x, y] : asked.pairs)
     if (!rows[x].error.empty() || !rows[y].error.empty())
       scores.push_back({0, rows[x].error.empty() ? rows[y].error : rows[x].error});
     else
-      scores.push_back({cosine_of(rows[x].row, rows[y].row), ""});
+      scores.push_back(number(metric, metric.score_of_rows(rows[x].row, rows[y].row)));
   return scores;
 }
 
@@ -216,9 +223,7 @@ PairScore score_of(const Metric::State& metric, const Item& x, const Item& y) {
   const Item* items[] = {&x, &y};
   const ItemPair pair{0, same_item ? std::size_t{0} : std::size_t{1}};
   try {
-    const double score = metric.score(std::span(items).first(same_item ? 1 : 2), {&pair, 1}, {})[0];
-    if (std::isnan(score)) return {0, text_of("[", metric.name, "] the score is not a number")};
-    return {score, ""};
+    return number(metric, metric.score(std::span(items).first(same_item ? 1 : 2), {&pair, 1}, {})[0]);
   } catch (const std::invalid_argument& error) {
     return {0, error.what()};
   } catch (const NotFinite& error) {
@@ -289,7 +294,7 @@ std::vector<PairScore> scores_of(const Task& task, const Metric& metric, const A
   const Reader reader(task, asked, options);
   Kept kept(options.store, state);
   if (!state.rows) return scores_of_pairs(state, asked, reader, kept, options.progress, evaluation);
-  return scores_of_rows(asked, operand_rows(state, asked, reader, kept, options.progress, evaluation));
+  return scores_of_rows(state, asked, operand_rows(state, asked, reader, kept, options.progress, evaluation));
 }
 
 }  // namespace unisim

@@ -85,6 +85,12 @@ bool same(const Item& a, const Item& b) {
 std::string Metric::name() const { return state_->name; }
 bool Metric::higher_is_better() const { return state_->higher_is_better; }
 
+MetricModel Metric::model() const {
+  MetricModel model = state_->model;
+  if (model.parameters > 0) model.sha256 = state_->identity();
+  return model;
+}
+
 double Metric::operator()(const Item& x, const Item& y) const {
   const ItemRefs pair{&x, &y};
   return scores_of(*state_, {&pair, 1}, [](std::size_t) { return "the two items"; })[0];

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "metric_state.h"
+#include "model_identity.h"
 #include "sha256.h"
 
 namespace unisim {
@@ -22,15 +23,28 @@ void require_image_and_text(const std::string& name, const Item& x, const Item& 
                                         a->text, "\" and \"", b->text, '"'));
 }
 
-/// The items as they are embedded: texts behind the prefix.
-std::vector<Item> with_prefix(std::span<const Item* const> items) {
-  std::vector<Item> texts;
-  texts.reserve(items.size());
-  for (const Item* item : items)
-    if (const Text* text = std::get_if<Text>(item))
-      texts.emplace_back(Text{std::string(prefix) + text->text});
-  return texts;
-}
+/// Items as they are embedded: texts behind the prefix.
+class Prefixed {
+ public:
+  explicit Prefixed(std::span<const Item* const> items) : items_(items.begin(), items.end()) {
+    texts_.reserve(items_.size());
+    for (const Item*& item : items_)
+      if (const Text* text = std::get_if<Text>(item))
+        item = &texts_.emplace_back(Text{std::string(prefix) + text->text});
+  }
+  Prefixed(const Prefixed&) = delete;
+  Prefixed& operator=(const Prefixed&) = delete;
+  std::span<const Item* const> items() const { return items_; }
+
+ private:
+  std::vector<Item> texts_;
+  std::vector<const Item*> items_;
+};
+
+// The order of the arguments of max lets a NaN through, which is refused where all metrics' are.
+double score_of_cosine(double cosine) { return weight * std::max(cosine, 0.0); }
+
+double score_of_rows(std::span<const float> x, std::span<const float> y) { return score_of_cosine(cosine_of(x, y)); }
 
 }  // namespace
 
@@ -42,19 +56,16 @@ Metric::State clipscore_state(const std::string& model, const Encoder& encoder) 
   state.score = [cosine, name](std::span<const Item* const> items, std::span<const ItemPair> pairs,
                                const Progress& progress) {
     for (const auto& [x, y] : pairs) require_image_and_text(name, *items[x], *items[y]);
-    const std::vector<Item> texts = with_prefix(items);
-    std::vector<const Item*> embedded(items.begin(), items.end());
-    auto text = texts.begin();
-    for (const Item*& item : embedded)
-      if (std::holds_alternative<Text>(*item)) item = &*text++;
-    std::vector<double> scores = cosine->score(embedded, pairs, progress);
-    // The order of the arguments lets a NaN through, which is refused where all metrics' are.
-    for (double& score : scores) score = weight * std::max(score, 0.0);
+    std::vector<double> scores = cosine->score(Prefixed(items).items(), pairs, progress);
+    std::ranges::transform(scores, scores.begin(), score_of_cosine);
     return scores;
   };
-  state.identity = [cosine] {
+  state.rows = [cosine](std::span<const Item* const> items) { return cosine->rows(Prefixed(items).items()); };
+  state.score_of_rows = score_of_rows;
+  state.identity = said_once([cosine] {
     return sha256(text_of("clipscore\nweight ", weight, "\nprefix ", prefix, '\n', cosine->identity()));
-  };
+  });
+  state.model = cosine->model;
   return state;
 }
 

@@ -81,10 +81,11 @@ Metric::State dists_state(const std::string& model, const MetricOptions& options
     last->keep(*items[pairs.back().x], small_enough(features.first()));
     return scores;
   };
-  state.identity = [folder, options] {
+  state.identity = said_once([folder, options] {
     return sha256(text_of("dists\n", folder_identity(folder), "\ndtype ", name_of(options.dtype), "\ndevice ",
                           options.device.is_cpu() ? "cpu" : "cuda"));
-  };
+  });
+  state.model = {.parameters = dists->parameters, .dtype = name_of(options.dtype)};
   return state;
 }
 

@@ -33,6 +33,7 @@ struct DreamSim {
   std::filesystem::path folder;
   std::vector<Part> parts;
   bool normalize = true;  ///< a row is centred and scaled to length one
+  int64_t image_size = 0;
 };
 
 /// The authors squash a picture to the square, whatever its shape, by Pillow's bicubic filter. A part that
@@ -74,6 +75,7 @@ DreamSim load_dreamsim(const std::filesystem::path& folder, const EncoderOptions
   fields.only("model_type", "dreamsim");
   DreamSim model{.folder = folder, .parts = {}, .normalize = fields.boolean("normalize")};
   const int64_t side = fields.integer("image_size", 1, 4096);
+  model.image_size = side;
   const Json& parts = fields.value("parts");
   if (!parts.is_array() || parts.empty() || parts.size() > kMostParts)
     fields.refuse("parts", text_of("a list of 1 to ", kMostParts));
@@ -129,6 +131,8 @@ std::vector<Row> rows_of(const DreamSim& model, std::span<const Item* const> ite
   return rows;
 }
 
+double distance_of(std::span<const float> x, std::span<const float> y) { return 1 - cosine_of(x, y); }
+
 std::vector<double> distances(const DreamSim& model, LastReference<Row>& last,
                               std::span<const Item* const> items, std::span<const ItemPair> pairs,
                               const Progress& progress) {
@@ -148,8 +152,14 @@ std::vector<double> distances(const DreamSim& model, LastReference<Row>& last,
   if (!first && model.parts[0].state->options.device.is_cpu())
     last.keep(*items[0], std::make_shared<const Row>(rows[0]));
   std::vector<double> scores;
-  for (const auto& [x, y] : pairs) scores.push_back(1 - cosine_of(rows[x], rows[y]));
+  for (const auto& [x, y] : pairs) scores.push_back(distance_of(rows[x], rows[y]));
   return scores;
+}
+
+int64_t parameters_of(const DreamSim& model) {
+  int64_t count = 0;
+  for (const Part& part : model.parts) count += part.state->parameters;
+  return count;
 }
 
 std::string identity_of(const DreamSim& model) {
@@ -174,7 +184,11 @@ Metric::State dreamsim_state(const std::string& model, const MetricOptions& opti
                                const Progress& progress) {
     return distances(*loaded, *last, items, pairs, progress);
   };
-  state.identity = [loaded] { return identity_of(*loaded); };
+  state.rows = [loaded](std::span<const Item* const> items) { return rows_of(*loaded, items, [](std::size_t) {}); };
+  state.score_of_rows = distance_of;
+  state.identity = said_once([loaded] { return identity_of(*loaded); });
+  state.model = {.parameters = parameters_of(*loaded), .image_size = loaded->image_size,
+                 .dtype = name_of(options.dtype)};
   return state;
 }
 

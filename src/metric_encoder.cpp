@@ -171,7 +171,8 @@ Metric::State encoder_state(const std::string& model, const Encoder& encoder, co
     return scores;
   };
   state.rows = [encoder, options](std::span<const Item* const> items) { return rows_of(encoder, options, items); };
-  state.identity = [encoder, options] { return identity_of(encoder, options); };
+  state.identity = said_once([encoder, options] { return identity_of(encoder, options); });
+  state.model = {.parameters = encoder.parameters(), .image_size = encoder.image_size(), .dtype = name_of(encoder.dtype())};
   if (state.no_text.empty())
     state.attribute = [encoder](std::span<const Image> images, const std::string& attribute,
                                 const std::string& mode) { return rate(encoder, images, attribute, mode); };

@@ -99,10 +99,11 @@ Metric::State lpips_state(const std::string& net, const std::string& model, cons
     if (bytes_of(fx) <= most_bytes_kept) last->keep(*items[pairs.back().x], fx);
     return scores;
   };
-  state.identity = [folder, name, options] {
+  state.identity = said_once([folder, name, options] {
     return sha256(text_of(name, '\n', folder_identity(folder), "\ndtype ", name_of(options.dtype), "\ndevice ",
                           options.device.is_cpu() ? "cpu" : "cuda"));
-  };
+  });
+  state.model = {.parameters = lpips->parameters, .dtype = name_of(options.dtype)};
   return state;
 }
 

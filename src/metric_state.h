@@ -40,12 +40,15 @@ struct Metric::State {
                                     const Progress& progress)>
       score = {};
 
-  /// Where the score is the cosine of two rows: the row of each item, so that a collection is embedded once.
+  /// Where the score is a function of two rows: the row of each item, so that a collection is embedded once, and that
+  /// function.
   std::function<std::vector<std::vector<float>>(std::span<const Item* const> items)> rows = {};
+  double (*score_of_rows)(std::span<const float> x, std::span<const float> y) = cosine_of;
 
   /// What decides the rows or scores besides the items: the hashes of a model's files and its options. It takes as
-  /// long as reading them does.
+  /// long as reading them does, the first time.
   std::function<std::string()> identity = {};
+  MetricModel model = {};  ///< without its hash, which is the identity
 
   /// One number an image for an attribute and a mode; empty where the metric rates pairs alone.
   std::function<std::vector<double>(std::span<const Image> images, const std::string& attribute,

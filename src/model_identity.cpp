@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "sha256.h"
@@ -31,6 +34,17 @@ std::string encoder_identity(const Encoder& encoder) {
   }
   return identity + "executor " + encoder.executor() + "\ndtype " + name_of(encoder.dtype()) + "\ndevice " +
          (encoder.device().is_cpu() ? "cpu" : "cuda") + "\n";
+}
+
+std::function<std::string()> said_once(std::function<std::string()> identity) {
+  struct Once {
+    std::once_flag flag;
+    std::string said;
+  };
+  return [once = std::make_shared<Once>(), identity = std::move(identity)] {
+    std::call_once(once->flag, [&] { once->said = identity(); });
+    return once->said;
+  };
 }
 
 }  // namespace unisim

@@ -3,6 +3,7 @@
 #include <unisim/encoder.h>
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace unisim {
@@ -14,5 +15,8 @@ std::string folder_identity(const std::filesystem::path& folder);
 /// The same of an encoder, with what was read besides its folder (a tokenizer from elsewhere, by its contents) and how it
 /// computes. Where things lie does not count.
 std::string encoder_identity(const Encoder& encoder);
+
+/// `identity`, asked once: a model once loaded is not looked for in its files again.
+std::function<std::string()> said_once(std::function<std::string()> identity);
 
 }  // namespace unisim

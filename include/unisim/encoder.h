@@ -56,6 +56,7 @@ class UNISIM_API Encoder {
   int64_t dim() const;            ///< width of an embedding
   int64_t image_size() const;     ///< height of the square that preprocess makes
   int64_t layers() const;
+  int64_t parameters() const;     ///< floating point numbers in the weights, of all towers
   bool has_text() const;
   std::vector<std::pair<std::string, std::string>> facts() const;  ///< preprocessing, activation, ... for people
 

@@ -32,12 +32,21 @@ struct Ranking {
   bool tied = false;           ///< some two scores are equal
 };
 
+/// What a metric rests on, for tables beside its scores.
+struct MetricModel {
+  std::string sha256 = {};          ///< of the model's files, its settings and how it computes; empty: pixels alone
+  int64_t parameters = 0;           ///< floating point numbers in the weights; 0: pixels alone
+  int64_t image_size = 0;           ///< height, in pixels, of what the model sees; 0: pictures at their own size
+  std::string dtype = "float64";    ///< what it computes in
+};
+
 /// Something that rates pairs of items: a function to the number that its authors define, with a name and a
 /// direction. What a metric cannot answer (LPIPS and a text) it refuses by name, std::invalid_argument.
 class UNISIM_API Metric {
  public:
   std::string name() const;
   bool higher_is_better() const;
+  MetricModel model() const;  ///< reads the model's files when first asked, for their hash
 
   double operator()(const Item& x, const Item& y) const;
   /// [n] float64 of x[i] with y[i]; equal counts. Items that are equal are computed on once. progress counts

@@ -106,6 +106,7 @@ struct Tally {
 struct Evaluation {
   std::string task = {}, metric = {}, manifest = {}, measure = {}, mode = {};
   bool higher_is_better = true;
+  MetricModel model = {};
   Tally all = {};
   std::vector<Tally> groups = {};       ///< in the order of the first item of each
   std::optional<double> votes = {};     ///< where every item has a vote: mean share of people on the metric's side, a tie

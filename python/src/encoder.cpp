@@ -56,6 +56,8 @@ void bind_properties(py::class_<Encoder>& type) {
       .def_property_readonly("image_size", &Encoder::image_size,
                              "Height of the picture that preprocess makes.")
       .def_property_readonly("layers", &Encoder::layers, "Blocks of the image tower.")
+      .def_property_readonly("parameters", &Encoder::parameters,
+                             "Floating point numbers in the weights, of all towers.")
       .def_property_readonly("has_text", &Encoder::has_text, "Whether there is a text tower.")
       .def_property_readonly(
           "facts",

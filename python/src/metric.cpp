@@ -100,6 +100,20 @@ void init_ranking(py::module_& m) {
       });
 }
 
+void init_metric_model(py::module_& m) {
+  py::class_<MetricModel>(m, "MetricModel", "What a metric rests on, for tables beside its scores.")
+      .def_readonly("sha256", &MetricModel::sha256,
+                    "Of the model's files, its settings and how it computes; empty: of the pixels alone.")
+      .def_readonly("parameters", &MetricModel::parameters,
+                    "Floating point numbers in the weights; 0: of the pixels alone.")
+      .def_readonly("image_size", &MetricModel::image_size,
+                    "Height, in pixels, of what the model sees; 0: pictures at their own size.")
+      .def_readonly("dtype", &MetricModel::dtype, "What it computes in.")
+      .def("__repr__", [](const MetricModel& model) {
+        return text_of("<unisim.MetricModel of ", model.parameters, " parameters, ", model.dtype, ">");
+      });
+}
+
 void init_metric_class(py::module_& m) {
   py::class_<Metric>(m, "Metric", R"(Rates pairs of items by the number that the metric's authors define.
 
@@ -108,6 +122,8 @@ metric refuses by name what it cannot read. Made by `metric` and `by_cosine`. Sa
       .def_property_readonly("name", &Metric::name, "As `metric` understands it.")
       .def_property_readonly("higher_is_better", &Metric::higher_is_better,
                              "False for a distance (LPIPS), True for a similarity.")
+      .def_property_readonly("model", &Metric::model, py::call_guard<py::gil_scoped_release>(),
+                             "MetricModel: size and hash of what it rests on. Reads the model's files when first asked.")
       .def("__repr__", [](const Metric& metric) { return "<unisim.Metric " + metric.name() + ">"; })
       .def("__call__", &scores, py::arg("x"), py::arg("y"), py::kw_only(), py::arg("progress") = py::none(),
            R"(The score of one pair, or of x[i] with y[i].
@@ -286,6 +302,7 @@ list of str
 void init_metric(py::module_& m) {
   init_text(m);
   init_ranking(m);
+  init_metric_model(m);
   init_metric_class(m);
   init_makers(m);
 }

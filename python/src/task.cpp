@@ -138,6 +138,7 @@ void init_evaluation(py::module_& m) {
       .def_readonly("measure", &Evaluation::measure, "\"accuracy\" or \"map\".")
       .def_readonly("mode", &Evaluation::mode, "Of iqa and paa: \"naive\" or \"clip-iqa\".")
       .def_readonly("higher_is_better", &Evaluation::higher_is_better, "Of the metric.")
+      .def_readonly("model", &Evaluation::model, "MetricModel: what the metric rests on.")
       .def_property_readonly("accuracy", [](const Evaluation& e) { return e.all.accuracy; },
                              "Share of items where the metric chose as people did, in [0, 1].")
       .def_property_readonly(

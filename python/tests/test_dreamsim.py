@@ -233,10 +233,23 @@ def test_compare_prints_the_distance(ensemble, tmp_path, capfd):
     assert not said["higher_is_better"]
 
 
-def test_a_store_keeps_distances_until_a_part_or_the_config_changes(ensemble, tmp_path):
+def tiny_task(tmp_path):
     data = tiny_tasks.pictures(tmp_path / "data", ["a.png", "b.png", "c.png"])
     items = [tiny_tasks.pair("a.png", "b.png", "c.png", 0), tiny_tasks.pair("b.png", "a.png", "c.png", 1)]
-    task = unisim.Task.load(tiny_tasks.written(tmp_path / "task", data, "img-2afc", items), data)
+    return unisim.Task.load(tiny_tasks.written(tmp_path / "task", data, "img-2afc", items), data), data
+
+
+def test_an_evaluation_has_the_distances_of_the_pairs(ensemble, tmp_path):
+    task, data = tiny_task(tmp_path)
+    metric = unisim.metric(f"dreamsim:{make(ensemble[0], ENSEMBLE)}")
+    found = unisim.evaluate(task, metric)
+    expected = [metric(data / "a.png", data / name) for name in ("b.png", "c.png")]
+    assert found.items[0].scores == expected
+    assert found.items[0].chosen == expected.index(min(expected))  # a distance: less is more alike
+
+
+def test_a_store_keeps_rows_until_a_part_or_the_config_changes(ensemble, tmp_path):
+    task, _ = tiny_task(tmp_path)
 
     def run(normalize=True):
         metric = unisim.metric(f"dreamsim:{make(ensemble[0], ENSEMBLE, normalize)}")
@@ -244,6 +257,7 @@ def test_a_store_keeps_distances_until_a_part_or_the_config_changes(ensemble, tm
         return found.computed, found.found, found.accuracy
 
     first = run()
+    assert first[0] == 3  # a row for each picture, not one for each pair
     assert run() == (0, first[0], first[2])
     assert run(normalize=False)[:2] == (first[0], 0)
     file = ensemble[0] / "dino/preprocessor_config.json"

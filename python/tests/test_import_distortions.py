@@ -1,14 +1,17 @@
 """Distortions of one's own pictures: what is made, that it is made the same twice, and real metrics on it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 
 import unisim
 from command_line import own_world, photos, picture, run  # noqa: F401
+from tiny_models import dinov2_folder
 from unisim.importers import import_task
 
 
@@ -140,9 +143,29 @@ def test_a_leaderboard_of_several_runs(tmp_path, own_world, photos, run):  # noq
     scores = [row["score"] for row in board]
     assert scores == sorted(scores, reverse=True)
     assert [row["rank"] for row in board] == ([1, 1] if scores[0] == scores[1] else [1, 2])
+    assert all(row["model"] == {"sha256": None, "parameters": 0, "image_size": None, "dtype": "float64"} for row in board)
     assert run("evaluate", "b", "--metric", "psnr", "-o", "other.json")[0] == 0
     code, _, stderr = run("leaderboard", "psnr.json", "other.json")
     assert code == 1 and "different items" in stderr  # the same task's name, another seed
     Path("bad.json").write_text('{"results": [{}]}')
     code, _, stderr = run("leaderboard", "bad.json")
     assert code == 1 and "bad.json" in stderr
+
+
+def test_a_leaderboard_has_the_size_of_models_and_tells_two_of_one_name_apart(own_world, photos, run):  # noqa: F811
+    assert run("import", "distortions", "photos", "-o", "task")[0] == 0
+    for seed in (0, 1):
+        shutil.rmtree("model", ignore_errors=True)
+        dinov2_folder(Path("model"), seed)
+        assert run("evaluate", "task", "--metric", "encoder:model", "-o", f"{seed}.json")[0] == 0
+    code, stdout, stderr = run("leaderboard", "0.json", "1.json", "--json")
+    assert code == 0, stderr
+    board = json.loads(stdout)["tasks"][0]["ranking"]
+    weights = safetensors.numpy.load_file("model/model.safetensors")
+    assert len({row["metric"] for row in board}) == 2
+    for row in board:
+        assert row["metric"] == f"encoder:model [{row['model']['sha256'][:8]}]"
+        assert row["model"]["parameters"] == sum(array.size for array in weights.values())
+        assert (row["model"]["image_size"], row["model"]["dtype"]) == (unisim.Encoder.load("model").image_size, "float32")
+    code, stdout, _ = run("leaderboard", "0.json")
+    assert "parameters" in stdout and "pixels" in stdout and "encoder:model [" not in stdout

@@ -29,6 +29,7 @@ __all__ = [
     "LogisticFit",
     "McNemar",
     "Metric",
+    "MetricModel",
     "MmeBoard",
     "MmePlace",
     "MmeScore",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT = "unisim-result-1"
+FORMAT = "unisim-result-2"
 CORE = ("img-2afc", "it-2afc", "text-2afc", "iqa")
 OOD = ("paa", "ooo", "ir")
 
@@ -28,6 +28,12 @@ def result_of(task: Any, evaluation: Any) -> Result:
         "manifest": evaluation.manifest,
         "metric": evaluation.metric,
         "higher_is_better": evaluation.higher_is_better,
+        "model": {
+            "sha256": evaluation.model.sha256 or None,
+            "parameters": evaluation.model.parameters,
+            "image_size": evaluation.model.image_size or None,
+            "dtype": evaluation.model.dtype,
+        },
         "mode": evaluation.mode or None,
         "measure": evaluation.measure,
         "n": evaluation.n,
@@ -110,6 +116,7 @@ def read_results(file: Path) -> list[Result]:
             raise ValueError(f"a result is not of the format {FORMAT}")
         for one in results:
             score(one), one["task"], one["metric"], one["question"], one["interval"], one["n"]
+            one["model"]["sha256"], one["model"]["parameters"], one["model"]["image_size"], one["model"]["dtype"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"[results] {file}: not what `unisim evaluate -o` writes: {error or error.__class__.__name__}"
@@ -168,6 +175,18 @@ def named(result: Result) -> str:
     """The metric, with its mode where that changes what it says."""
     mode = result.get("mode")
     return str(result["metric"]) + (f" ({mode})" if mode else "")
+
+
+def told_apart(results: Sequence[Result]) -> list[Result]:
+    """The results, the start of the model's hash behind a metric's name where several models go by it."""
+    models: dict[str, set[str | None]] = {}
+    for one in results:
+        models.setdefault(one["metric"], set()).add(one["model"]["sha256"])
+    return [
+        one if len(models[one["metric"]]) == 1
+        else one | {"metric": f"{one['metric']} [{(one['model']['sha256'] or '')[:8]}]"}
+        for one in results
+    ]  # fmt: skip
 
 
 def short_names(results: Sequence[Result]) -> dict[str, str]:

@@ -131,6 +131,7 @@ Dists load_dists(const std::filesystem::path& folder, Device device, DType dtype
   const Weights weights = Weights::open(folder, {"model"}, device, dtype);
   require_learned(weights, folder);
   weights.fill(wants_of(dists));
+  dists.parameters = weights.parameters();
   for (Tensor* learned : {&dists.alpha, &dists.beta}) *learned = on_cpu(*learned);
   const double weights_sum = sum_of(dists.alpha) + sum_of(dists.beta);
   require_data(weights_sum > 0, folder / "model.safetensors", "alpha and beta sum to ", weights_sum,

@@ -26,6 +26,7 @@ struct Dists {
   DistsConfig config;
   Device device = Device("cpu");
   DType dtype = DType::Float32;
+  int64_t parameters = 0;  ///< floating point numbers in the weights
   std::vector<std::vector<Convolution>> slices = {};  ///< of VGG16, empty where a slice begins with a pool
   Tensor alpha = {}, beta = {};  ///< [dists_channels] float64 on the CPU: of means, of covariances
 };

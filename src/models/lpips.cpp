@@ -143,7 +143,9 @@ int64_t least_side(const LpipsNet& net) {
 Lpips load_lpips(const std::filesystem::path& folder, const std::string& net, Device device, DType dtype) {
   Lpips lpips{.config = read_config(folder, net), .device = device, .dtype = dtype};
   fill_levels(lpips);
-  Weights::open(folder, {"model"}, device, dtype).fill(wants_of(lpips));
+  const Weights weights = Weights::open(folder, {"model"}, device, dtype);
+  weights.fill(wants_of(lpips));
+  lpips.parameters = weights.parameters();
   for (auto& slice : lpips.slices)
     for (auto& [weight, bias] : slice)
       if (weight.defined()) weight = weight.contiguous(at::MemoryFormat::ChannelsLast);

@@ -46,6 +46,7 @@ struct Lpips {
   LpipsConfig config;
   Device device = Device("cpu");
   DType dtype = DType::Float32;
+  int64_t parameters = 0;  ///< floating point numbers in the weights
   std::array<std::array<float, 256>, 3> levels = {};  ///< what each grey level is to the network, R G B
   std::vector<std::vector<Convolution>> slices = {};
   std::vector<Tensor> heads = {};  ///< [channels] float32 of each depth

@@ -115,6 +115,14 @@ Weights Weights::open(const std::filesystem::path& folder, const std::vector<std
   return {SafeTensors::open_folder(folder, stems), device, dtype};
 }
 
+int64_t Weights::parameters() const {
+  int64_t count = 0;
+  for (const auto& [name, entry] : file_.entries())
+    if (entry.type == TensorType::F32 || entry.type == TensorType::F16 || entry.type == TensorType::BF16)
+      count += entry.bytes / size_of(entry.type);
+  return count;
+}
+
 void Weights::fill(const Wants& wants) const {
   Names sought;
   for (const Want& want : wants.tensors)

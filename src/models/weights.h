@@ -53,6 +53,7 @@ class Weights {
   /// NaN or an infinity.
   void fill(const Wants& wants) const;
 
+  int64_t parameters() const;  ///< floating point numbers in the files
   bool has(std::string_view name) const { return file_.find(name) != nullptr; }
   Device device() const { return device_; }
   DType dtype() const { return dtype_; }

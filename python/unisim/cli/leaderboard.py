@@ -20,19 +20,21 @@ def leaderboard(
     """Join results: a row for each metric, its rank and score on each task, the benchmark's means.
 
     Metrics are ranked within a task by their score, equal scores share a rank. Results of one task must be of the same
-    manifest. Where a metric was held against a task twice, the later file counts.
+    manifest. Where a metric was held against a task twice, the later file counts; two models under one name are two
+    metrics. Beside each stand the floating point numbers in its weights, in millions, and the height in pixels of what
+    its model sees.
     """
     output = Output(json, quiet, False, color)
     from unisim import results
 
-    found = [one for file in files for one in results.read_results(file)]
+    found = results.told_apart([one for file in files for one in results.read_results(file)])
     boards = results.boards(found)
     means = results.means([row for board in boards for row in board.results])
 
     def draw() -> None:
         for board in boards:
             output.table(
-                (">rank", "metric", ">score", ">95 %", ">n"),
+                (">rank", "metric", ">score", ">95 %", ">n", ">parameters", ">pixels", "dtype"),
                 [
                     (
                         str(rank),
@@ -40,6 +42,9 @@ def leaderboard(
                         results.percent(results.score(one)),
                         "{} to {}".format(*(results.percent(end) for end in one["interval"])),
                         str(one["n"]),
+                        _millions(one["model"]["parameters"]),
+                        str(one["model"]["image_size"] or "–"),
+                        one["model"]["dtype"],
                     )
                     for rank, one in zip(board.ranks, board.results, strict=True)
                 ],
@@ -68,7 +73,7 @@ def leaderboard(
                 "manifest": board.manifest,
                 "ranking": [
                     {"rank": rank, "metric": results.named(one), "score": results.score(one),
-                     "interval": one["interval"], "n": one["n"]}
+                     "interval": one["interval"], "n": one["n"], "model": one["model"]}
                     for rank, one in zip(board.ranks, board.results, strict=True)
                 ],
             }
@@ -77,3 +82,7 @@ def leaderboard(
         "means": [vars(one) for one in means],
     }  # fmt: skip
     output.result(content, draw)
+
+
+def _millions(parameters: int) -> str:
+    return f"{parameters / 1e6:.1f} M" if parameters else "–"
