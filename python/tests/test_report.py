@@ -73,6 +73,7 @@ def test_nothing_is_loaded_from_elsewhere(collection, tmp_path):
     page = report_of(collection, tmp_path / "report.html")
     assert not re.search(r'<(?:script|img|link|iframe)[^>]*(?:src|href)\s*=\s*["\']?(?:https?:)?//', page)
     assert "@import" not in page.split("</style>")[0]
+    assert '"showSendToCloud": false' in page  # plotly's own button, which sends the data away
 
 
 def test_names_settings_and_errors_are_escaped(collection, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -327,3 +328,28 @@ def test_several_folders_make_leaderboards_and_a_bad_one_is_named(run):
     code, out, _ = run("score", "mme", "yes", "right")
     assert code == 0 and out.index("right") < out.index("yes") and "OCR" in out
     assert run("score", "mme", "bad")[0] == 1
+
+
+@pytest.mark.usefixtures("own_world")
+def test_the_page_has_sixteen_leaderboards_and_what_is_missing(run):
+    for name in ("yes", "right", "part<b>"):
+        full(Path(name), lambda k, truth, name=name: truth if name != "yes" else "yes")
+    Path("part<b>/OCR.txt").unlink()
+    Path("bad").mkdir()
+    Path("bad/count.txt").write_text("a\tb\tYes\tyes\n")
+    asked = ["score", "mme", "yes", "bad", "right", "part<b>", "--report", "page.html"]
+    code, out, _ = run(*asked, "--json")
+    page = Path("page.html").read_text("utf-8")
+    text = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.DOTALL)
+    assert code == 3 and json.loads(out)["report"] == "page.html"
+    headings = re.findall(r"<h3>(.*?)</h3>", text)
+    assert headings == ["perception", "cognition", *SUBTASKS]
+    assert '<td>right</td><td class="number">1</td><td class="number">2000.00</td>' in text
+    assert '<td>part&lt;b&gt;</td><td class="number"></td><td class="number">no file</td>' in text
+    assert "no file for OCR" in text and "bad/count.txt:1" in text and "part<b>" not in text
+    assert not re.search(r"(?i)https?:|@import|src\s*=|href\s*=|url\(", text)
+    assert run(*asked)[1].splitlines()[-1] == "page.html" and Path("page.html").read_text("utf-8") == page
+    code, out, _ = run("score", "mme", "yes", "--report", "one.html", "--json")
+    assert code == 0 and "<h1>MME: yes</h1>" in Path("one.html").read_text("utf-8")
+    code, out, err = run("score", "mme", "yes", "--report", "nowhere/page.html")
+    assert code == 1 and out == "" and "nowhere/page.html" in err

@@ -69,8 +69,8 @@ def staging(models: Path, name: str) -> Iterator[Path]:
 
 def publish(made: Path, final: Path) -> None:
     """Give a finished folder its name: durable first, then visible, whole."""
-    for file in made.iterdir():
-        sync(file)
+    for path in made.rglob("*"):
+        sync(path)
     sync(made)
     made.rename(final)
     sync(final.parent)

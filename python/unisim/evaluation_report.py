@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from unisim import results
-from unisim.report import template, thumbnail
+from unisim.page import COLORS, plot, template
+from unisim.report import thumbnail
 from unisim.results import Result, percent, short_names
 
 MOST_WRONG = 6  # items shown of each metric and task
-COLORS = ("#2e6f9e", "#d1495b", "#5b8c5a", "#b07d2b", "#6d5a8d", "#4a4a4a", "#1f9e89")
 
 
 def page(tasks: Sequence[Any], found: Sequence[Result]) -> str:
@@ -111,20 +111,13 @@ def _chart(found: Sequence[Result], names: dict[str, str]) -> str:
     least = max(0.0, min(100 * one["interval"][0] for one in found) - 5)
     tasks = len({one["task"] for one in found})
     figure.update_layout(
-        template="plotly_white",
         height=120 + 36 * tasks + 30 * metrics + (26 * metrics if tasks == 1 else 0),
         scattermode="group",
         margin={"l": 16, "r": 16, "t": 16, "b": 48},
         xaxis={"title": {"text": "right, % (95 % interval)"}, "range": [least, 101]},
         yaxis={"automargin": True, "autorange": "reversed"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        font={"family": "inherit", "size": 13},
     )
-    html = figure.to_html(
-        full_html=False, include_plotlyjs="inline", div_id="accuracy",
-        config={"responsive": True, "displaylogo": False},
-    )  # fmt: skip
-    return cast(str, html)
+    return plot(figure, "accuracy")
 
 
 def _groups(found: Sequence[Result], names: dict[str, str]) -> list[dict[str, Any]]:

@@ -8,20 +8,17 @@ different, and write for each one question whose answers differ. The folder has 
 import csv
 import io
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from unisim import whole_files
+from unisim import csv_rows, visual_patterns, whole_files
 
 COLUMNS = (
     "pair", "file_i", "file_j", "question", "option_a", "option_b", "answer_i", "answer_j", "pattern",
 )  # fmt: skip
-PATTERNS = (
-    "orientation", "presence", "state", "count", "position", "color", "structure", "text", "viewpoint",
-)  # fmt: skip
+PATTERNS = tuple(visual_patterns.NAMES)
 FORMULA = (
     "=",
     "+",
@@ -54,7 +51,7 @@ def sheet_of(pairs: Path) -> str:
     ValueError
         If it is not what `unisim mine` writes, or holds no pair.
     """
-    rows = list(_rows(pairs, ("file_i", "file_j")))
+    rows = list(csv_rows.rows("sheet", pairs, ("file_i", "file_j")))
     if not rows:
         raise ValueError(f"[sheet] {pairs}: holds no pair")
     written = io.StringIO()
@@ -75,7 +72,7 @@ def questions_of(sheet: Path) -> list[Question]:
         unknown, a picture stands twice in it, or no row is filled; the line is named.
     """
     found = []
-    for line, row in _rows(sheet, COLUMNS):
+    for line, row in csv_rows.rows("sheet", sheet, COLUMNS):
         said = {key: row[key].strip() for key in COLUMNS[3:]}
         if not any(said[key] for key in COLUMNS[3:8]):
             continue
@@ -151,29 +148,6 @@ def _copy(source: Path, target: Path) -> None:
         return
     with Image.open(source) as picture:
         picture.convert("RGB").save(target, "JPEG", quality=95)
-
-
-def _rows(file: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, row) of a CSV that has these columns; empty lines are passed over."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"[sheet] {file}: not UTF-8 at byte {error.start}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        missing = [name for name in wanted if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(
-                f"[sheet] {file}: has no column {missing[0]!r}; its columns: {reader.fieldnames}"
-            )
-        for row in reader:
-            if None in row or None in row.values():
-                raise ValueError(
-                    f"[sheet] {file}:{reader.line_num}: another number of columns than the header"
-                )
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise ValueError(f"[sheet] {file}:{reader.line_num}: {error}") from error
 
 
 def _letter(answer: str) -> str:

@@ -7,20 +7,18 @@ drawn, filters, settings, failures. Nothing is loaded from elsewhere when the pa
 import base64
 import io
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisim import pair_sample
+from unisim import page, pair_sample, whole_files
+from unisim.page import Table
 
 if TYPE_CHECKING:
-    import jinja2
-
     from unisim import BlindPairs
 
 __all__ = ["Closest", "Table", "write_report"]
@@ -28,16 +26,6 @@ __all__ = ["Closest", "Table", "write_report"]
 THUMBNAIL = 192
 MOST_PAIRS = 200
 MOST_POINTS = 4000
-
-
-@dataclass
-class Table:
-    """A titled table: columns, rows of cells, one paragraph of explanation above it."""
-
-    title: str
-    text: str
-    columns: list[str]
-    rows: list[list[str]]
 
 
 @dataclass
@@ -56,15 +44,6 @@ class Card(TypedDict):
     alike: float
     apart: float
     mined: bool
-
-
-def template(name: str) -> "jinja2.Template":
-    """A page of this package."""
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.get_template(name)
 
 
 def thumbnail(file: Path) -> str | None:
@@ -136,18 +115,12 @@ def scatter(
     figure.add_vline(x=thresholds[0], line=line)
     figure.add_hline(y=thresholds[1], line=line)
     figure.update_layout(
-        template="plotly_white",
         height=520,
         margin={"l": 56, "r": 16, "t": 16, "b": 56},
         xaxis={"title": {"text": f"called alike: {axes[0]}"}},
         yaxis={"title": {"text": f"called different: {axes[1]}"}},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        font={"family": "inherit", "size": 13},
     )
-    page = figure.to_html(
-        full_html=False, include_plotlyjs="inline", config={"responsive": True, "displaylogo": False}
-    )
-    return cast(str, page)
+    return page.plot(figure, "pairs")
 
 
 def write_report(
@@ -209,7 +182,7 @@ def write_report(
             i = known.setdefault(Path(file), len(known))
             if i not in pictures:
                 pictures[i] = thumbnail(file)
-    page = template("report.html.jinja").render(
+    text = page.template("report.html.jinja").render(
         title=title,
         summary=list(summary),
         tables=list(tables),
@@ -242,7 +215,8 @@ def write_report(
         failures=[(str(file), str(error)) for file, error in failures],
         settings=settings or {},
     )
-    write_whole(Path(out), page)
+    with whole_files.written_whole(Path(out)) as streams:
+        streams[0].write(text.encode())
 
 
 def pair_cards(pairs: "BlindPairs", near: NDArray[Any], alike_above: float, apart_below: float) -> list[Card]:
@@ -282,20 +256,3 @@ def short_names(files: list[Path]) -> list[str]:
     folders = [str(file.parent) for file in files]
     common = os.path.commonpath(folders) if folders and len({os.path.isabs(f) for f in folders}) == 1 else ""
     return [os.path.relpath(file, common) if common else str(file) for file in files]
-
-
-def write_whole(out: Path, text: str) -> None:
-    """The file, complete, or what was there before."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mode = os.umask(0)
-        os.umask(mode)
-        os.chmod(name, 0o666 & ~mode)
-        os.replace(name, out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -1,13 +1,19 @@
 """unisim convert: models as their authors publish them, made into folders that unisim reads."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from unisim.cli.help import add
 from unisim.cli.options import Color, Json, Quiet
 from unisim.cli.output import Output
+
+DreamSimModel = Literal[
+    "ensemble", "dino_vitb16", "dinov2_vitb14", "synclr_vitb16", "clip_vitb32", "open_clip_vitb32"
+]
+
+MofKind = Literal["interleaved", "additive"]
 
 convert_app = typer.Typer(help="Make a model folder of a model as its authors publish it.")
 
@@ -89,3 +95,119 @@ def convert_dists(
 
 
 add(convert_app, convert_dists, "unisim convert dists weights.pt -o dists", name="dists")
+
+
+def convert_dreamsim(
+    release: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="The folder in which the authors' archive was unpacked."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="The folder to make.")],
+    model: Annotated[
+        DreamSimModel, typer.Option("--model", help="Which of the authors' models.")
+    ] = "ensemble",
+    json: Json = False,
+    quiet: Quiet = False,
+    color: Color = "auto",
+) -> None:
+    """Make the folder of DreamSim (Fu et al. 2023) of the authors' backbones and their LoRA, merged in float64.
+
+    DIR is what their package calls cache_dir, from release v0.2.0 on: for the ensemble clip_vitb16_pretrain.pth.tar,
+    open_clip_vitb16_pretrain.pth.tar and ensemble_lora, for one backbone its checkpoint and NAME_single_lora. DINO's
+    backbone, which their package fetches, is looked for in DIR/checkpoints and in DIR: dino_vitbase16_pretrain.pth, of
+    dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain. The archive's dino_vitb16_pretrain.pth is another and not read.
+
+    A pickle is read in a child process that admits tensors alone. A tensor that is missing, left over or of another
+    shape is refused. OUT is made whole or not at all.
+    """
+    from unisim.weights import dreamsim
+
+    output = Output(json, quiet, color=color)
+    made = dreamsim.convert(release, model, out)
+    output.result(
+        {"release": str(release), "model": model, "out": str(out), **made},
+        lambda: print(f"{out}: {made['tensors']} tensors, {made['merged']} with a LoRA merged in"),
+    )
+
+
+add(
+    convert_app,
+    convert_dreamsim,
+    "unisim convert dreamsim models --model ensemble -o dreamsim",
+    "unisim compare dreamsim:dreamsim a.png b.png",
+    name="dreamsim",
+)
+
+
+def convert_vlm(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The model's folder as its authors publish it.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="The folder to make.")],
+    vision: Annotated[
+        Path | None,
+        typer.Option(
+            "--vision",
+            metavar="FOLDER",
+            help="SigLIP of llava_qwen, if it is another than siglip-so400m-patch14-384 or not in DIR.",
+        ),
+    ] = None,
+    clip: Annotated[
+        Path | None, typer.Option("--clip", metavar="FOLDER", help="MMVP: CLIP, a Hugging Face folder.")
+    ] = None,
+    dino: Annotated[
+        Path | None,
+        typer.Option(
+            "--dino", metavar="PATH", help="MMVP: DINOv2, a Hugging Face folder or its authors' .pth file."
+        ),
+    ] = None,
+    adapters: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--adapters", metavar="FILE", help="MMVP: mm_projector.bin, if not in DIR; may be repeated."
+        ),
+    ] = None,
+    mof: Annotated[
+        MofKind | None,
+        typer.Option("--mof", help="MMVP: how features are mixed; interleaved if nothing is said."),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", help="MMVP, additive: CLIP's share, from 0 to 1.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    color: Color = "auto",
+) -> None:
+    """Make a vision-language model's folder of the layout in which its authors publish it.
+
+    The layout is told by DIR's config.json. llava_qwen: LLaVA-NeXT-Interleave and UniSim-LL-N, with the newline row
+    behind each picture that transformers' own conversion drops. LlavaLlamaForCausalLM with --clip and --dino: MMVP's
+    mixtures of features. internvl_chat: InternVL with Phi-3 (MMIE's judge), Qwen2 or Llama. Folders in transformers' own
+    layout (llava, llava_onevision, internvl) need no conversion.
+
+    No code of DIR is ever run; a pickle is read in a child process that admits tensors alone. Tensors keep their type. A
+    tensor that is missing, left over or not finite is refused, and so is a key of config.json that would change what is
+    computed. One tensor is in memory at a time. OUT is made whole or not at all.
+    """
+    from unisim.weights import vlm
+
+    output = Output(json, quiet, color=color)
+    made = vlm.convert(source, out, vlm.Parts(vision, clip, dino, adapters or [], mof, alpha))
+    if made.get("equal_adapters"):
+        output.warn("both adapters are the same numbers: was one read in place of the other?")
+    output.result(
+        {"source": str(source), "out": str(out), **made},
+        lambda: print(
+            f"{out}: {made['layout']}, {made['tensors']} tensors in {made['files']} file(s), "
+            f"{made['rows_per_image']} rows an image"
+        ),
+    )
+
+
+add(
+    convert_app,
+    convert_vlm,
+    "unisim convert vlm unisim-ll-n -o unisim-ll-n-hf",
+    "unisim convert vlm mmvp-13b --clip clip-vit-large-patch14-336 --dino dinov2-large -o mmvp",
+    name="vlm",
+)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from unisim.cli import score_answers
+from unisim.cli import score_answers, score_mme
 from unisim.cli.help import add
 from unisim.cli.options import Color, Json
 from unisim.cli.output import Output
@@ -62,13 +62,18 @@ def _mos_rows(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 
 
 add(score_app, score_mos, "unisim score mos opinions.csv", name="mos")
-add(score_app, score_answers.score_mme, "unisim score mme answers/mine answers/other --json", name="mme")
+add(score_app, score_mme.score_mme, "unisim score mme answers/mine answers/other --json", name="mme")
 add(
     score_app,
     score_answers.score_mmvp,
     "unisim score mmvp answers.jsonl --questions Questions.csv",
     name="mmvp",
 )
-add(score_app, score_answers.score_mmvp_vlm, "unisim score mmvp-vlm similarities.csv --json", name="mmvp-vlm")
+add(
+    score_app,
+    score_answers.score_mmvp_vlm,
+    "unisim score mmvp-vlm clip.csv --against llava.csv --report patterns.html",
+    name="mmvp-vlm",
+)
 add(score_app, score_answers.score_mmie, "unisim score mmie replies.json --people people.csv", name="mmie")
 add(score_app, score_answers.score_pope, "unisim score pope answers.jsonl --labels labels.jsonl", name="pope")

@@ -1,125 +1,12 @@
-"""unisim score mme, mmvp, mmvp-vlm, mmie, pope: answers already collected, by the benchmark's own rules."""
+"""unisim score mmvp, mmvp-vlm, mmie, pope: answers already collected, by the benchmark's own rules."""
 
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from unisim.cli.options import Color, Json
-from unisim.cli.output import PARTIAL, Output, failure
-
-Parser = Annotated[
-    Literal["official", "lmms", "vlmevalkit"],
-    typer.Option("--parser", help="How a response becomes yes or no: as MME's own tool, or another's."),
-]
-
-MME_COUNTS = ("images", "questions", "acc", "acc_plus", "score", "other", "tp", "fn", "tn", "fp")
-
-
-def score_mme(
-    folders: Annotated[
-        list[str],
-        typer.Argument(metavar="FOLDER...", help="A model's answers, SUBTASK.txt; several: leaderboards."),
-    ],
-    parser: Parser = "official",
-    json: Json = False,
-    color: Color = "auto",
-) -> None:
-    """Score the answers of a model to MME (Fu et al., arXiv 2306.13394), or rank several models.
-
-    FOLDER holds existence.txt to code_reasoning.txt. Each line: image, question, ground truth (Yes or No) and
-    response, between tabs; the two lines of an image are adjacent. A subtask's score is 100 acc + 100 acc_plus, up
-    to 200. A subtask without a file is named and in no total. A model is called by its folder's name.
-    """
-    import unisim
-
-    out = Output(json, color=color)
-    scores: dict[str, Any] = {}
-    failed: list[tuple[str, Exception]] = []
-    for name, folder in _names(folders).items():
-        try:
-            scores[name] = unisim.score_mme(folder, parser=parser)
-        except (ValueError, OSError) as error:
-            failed.append((folder, error))
-    for folder, why in failed:
-        out.warn(failure(folder, why))
-    if not scores:
-        raise failed[0][1]
-    for name, score in scores.items():
-        _warn_of_mme(out, name, score)
-    if len(folders) == 1:
-        (score,) = scores.values()
-        content = {"folder": folders[0], "parser": parser, **_mme(score)}
-        out.result(content, lambda: _draw_mme(out, folders[0], score))
-        return
-    boards = unisim.mme_leaderboards(scores)
-    out.result(
-        {
-            "parser": parser,
-            "models": [{"model": name, **_mme(score)} for name, score in scores.items()],
-            "leaderboards": [_board(board) for board in boards],
-            "failed": [{"file": folder, "error": str(why)} for folder, why in failed],
-        },
-        lambda: _draw_boards(out, boards),
-    )
-    if failed:
-        raise typer.Exit(PARTIAL)
-
-
-def _names(folders: list[str]) -> dict[str, str]:
-    """A model's name for each folder: its last part, or all of it where two share that."""
-    short = [Path(folder).resolve().name for folder in folders]
-    count = Counter(short)
-    return {name if count[name] == 1 else folder: folder for name, folder in zip(short, folders, strict=True)}
-
-
-def _warn_of_mme(out: Output, name: str, score: Any) -> None:
-    if score.missing:
-        out.warn(f"{name}: no file for {', '.join(score.missing)}; in no total")
-    partial = [
-        f"{s.name} ({s.images} of {s.full_images})" for s in score.subtasks if s.images != s.full_images
-    ]
-    if partial:
-        out.warn(f"{name}: other numbers of images than the benchmark has: {', '.join(partial)}")
-
-
-def _mme(score: Any) -> dict[str, Any]:
-    keys = ("group", *MME_COUNTS, "precision", "recall")
-    return {
-        "subtasks": {s.name: {key: getattr(s, key) for key in keys} for s in score.subtasks},
-        "perception": score.perception,
-        "cognition": score.cognition,
-        "total": score.perception + score.cognition,
-        "missing": score.missing,
-    }
-
-
-def _board(board: Any) -> dict[str, Any]:
-    places = [{"rank": place.rank, "model": place.model, "score": place.score} for place in board.places]
-    return {"name": board.name, "places": places, "absent": board.absent}
-
-
-def _draw_mme(out: Output, folder: str, score: Any) -> None:
-    rows = [
-        (s.name, f"{s.score:.2f}", repr(s.acc), repr(s.acc_plus), str(s.other), str(s.questions))
-        for s in score.subtasks
-    ]
-    for name, value in (
-        ("perception", score.perception),
-        ("cognition", score.cognition),
-        ("total", score.perception + score.cognition),
-    ):
-        rows.append((name, f"{value:.2f}", "", "", "", ""))
-    out.table(("subtask", ">score", ">acc", ">acc+", ">other", ">questions"), rows, title=f"MME of {folder}")
-
-
-def _draw_boards(out: Output, boards: list[Any]) -> None:
-    for board in boards:
-        rows = [(str(place.rank), place.model, f"{place.score:.2f}") for place in board.places]
-        rows += [("", name, "no file") for name in board.absent]
-        out.table((">rank", "model", ">score"), rows, title=board.name)
-
+from unisim.cli.output import Output
 
 AnswerFile = Annotated[str, typer.Argument(metavar="FILE", help="The answers.")]
 
@@ -197,6 +84,17 @@ def _of(one: Any, *keys: str) -> dict[str, Any]:
 
 def score_mmvp_vlm(
     scores: Annotated[str, typer.Argument(metavar="FILE", help="CSV pair,pattern,i1t1,i2t1,i1t2,i2t2.")],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="OTHER",
+            help="Another such file, what `unisim score mmvp --json` printed, or a CSV pattern,accuracy in percent.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="OUT.html", help="A page for people, with plots.")
+    ] = None,
     json: Json = False,
     color: Color = "auto",
 ) -> None:
@@ -205,20 +103,57 @@ def score_mmvp_vlm(
     i1t2 is the similarity of the first image and the second statement. A pair is right if each statement takes its
     own image. Without the column pattern, FILE holds the benchmark's 135 pairs in its order. All in percent; chance is
     25.
+
+    --against asks whether another model finds the same visual patterns hard: Pearson's r over the patterns, with
+    Fisher's 95 % interval. MMVP's nine patterns may go by the names of MMVP or of MMVP-VLM.
     """
     import unisim
+    from unisim import visual_patterns, whole_files
 
     out = Output(json, color=color)
     score = unisim.score_mmvp_vlm(scores)
-    found = [_of(p, "pattern", "pairs", "right", "accuracy") for p in score.patterns]
-
-    def draw() -> None:
-        rows = [(p.pattern, f"{p.accuracy:.1f}", str(p.right), str(p.pairs)) for p in score.patterns]
-        rows.append(("average", f"{score.average:.1f}", str(score.right), str(score.pairs)))
-        out.table(("pattern", ">accuracy", ">right", ">pairs"), rows, title=f"MMVP-VLM of {scores}")
-
     keys = ("pairs", "right", "average", "text", "group")
-    out.result({"file": scores, **_of(score, *keys), "patterns": found}, draw)
+    content: dict[str, Any] = {"file": scores, **_of(score, *keys)}
+    content["patterns"] = [_of(p, "pattern", "pairs", "right", "accuracy") for p in score.patterns]
+    mine, found = visual_patterns.of_mmvp_vlm(scores, score), None
+    if against is not None:
+        found = visual_patterns.compare_patterns(mine, visual_patterns.read_patterns(against))
+        content |= _comparison(found)
+    if report:
+        from unisim import benchmark_report
+
+        with whole_files.written_whole(report) as streams:
+            streams[0].write(benchmark_report.patterns_page(mine, found).encode())
+    content["report"] = str(report) if report else None
+    out.result(content, lambda: _draw_mmvp_vlm(out, score, content))
+
+
+def _comparison(found: Any) -> dict[str, Any]:
+    others = [{"pattern": name, "accuracy": value} for name, value in found.b.percent.items()]
+    correlation = _of(found.correlation, "r", "interval", "patterns")
+    against = {"file": found.b.file, "average": found.b.mean, "patterns": others}
+    return {"against": against, "correlation": correlation}
+
+
+def _draw_mmvp_vlm(out: Output, score: Any, content: dict[str, Any]) -> None:
+    columns = ["pattern", ">accuracy", ">right", ">pairs"]
+    rows = [[p.pattern, f"{p.accuracy:.1f}", str(p.right), str(p.pairs)] for p in score.patterns]
+    rows.append(["average", f"{score.average:.1f}", str(score.right), str(score.pairs)])
+    if other := content.get("against"):
+        columns.append(f">{other['file']}")
+        for row, value in zip(
+            rows, [p["accuracy"] for p in other["patterns"]] + [other["average"]], strict=True
+        ):
+            row.append(f"{value:.1f}")
+    out.table(columns, rows, title=f"MMVP-VLM of {content['file']}")
+    if "correlation" in content:
+        low, high = content["correlation"]["interval"]
+        print(
+            f"r {content['correlation']['r']:.3f}, 95 % interval {low:.3f} to {high:.3f}, "
+            f"{len(content['correlation']['patterns'])} patterns"
+        )
+    if content["report"]:
+        print(content["report"])
 
 
 def score_mmie(

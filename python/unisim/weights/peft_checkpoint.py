@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unisim.weights import torch_checkpoint
+from unisim.weights.checked_tensors import Shapes, check_shapes, numbers_of, shapes_of
 from unisim.weights.whole_folder import whole_folder, write_weights
 
 RANK, ALPHA = 16, 32
@@ -33,8 +34,6 @@ BESIDE = (
     "vocab.json",
     "merges.txt",
 )
-
-Shapes = dict[str, tuple[int, ...]]
 
 
 def convert(checkpoint: Path, base: Path, out: Path) -> dict[str, int]:
@@ -139,43 +138,19 @@ def _expected(shapes: Shapes) -> Shapes:
     return expected
 
 
-def _check(found: Shapes, expected: Shapes, checkpoint: Path) -> None:
-    for name in sorted(found.keys() | expected.keys()):
-        if name not in found:
-            what = f"is missing, expected {list(expected[name])}"
-        elif name not in expected:
-            what = f"{list(found[name])} is not of this model"
-        elif found[name] != expected[name]:
-            what = f"is {list(found[name])}, expected {list(expected[name])}"
-        else:
-            continue
-        raise ValueError(f"[convert] {checkpoint}: tensor {name} {what}")
-
-
 def _merged(read: Path, shapes: Shapes, checkpoint: Path) -> dict[str, Any]:
     """The plain model's tensors, float32; the products are computed in float64 and rounded once."""
-    import numpy
     import safetensors
 
     with safetensors.safe_open(read, framework="numpy") as weights:
         # Old versions of transformers saved position_ids, the numbers from 0, which say nothing.
-        names = filter(lambda name: not name.endswith(".position_ids"), weights.keys())
-        found = {name: tuple(weights.get_slice(name).get_shape()) for name in names}
-        _check(found, _expected(shapes), checkpoint)
-
-        def take(name: str) -> Any:
-            array = weights.get_tensor(name)
-            if array.dtype.kind != "f":
-                raise ValueError(
-                    f"[convert] {checkpoint}: tensor {name} is {array.dtype}, expected floating point"
-                )
-            if not numpy.isfinite(array).all():
-                raise ValueError(f"[convert] {checkpoint}: tensor {name} holds NaN or infinity")
-            return array
-
+        found = {
+            name: shape for name, shape in shapes_of(weights).items() if not name.endswith(".position_ids")
+        }
+        check_shapes(found, _expected(shapes), checkpoint)
         tensors = {}
         for name in shapes:
-            array, *lora = (take(place).astype("float64") for place in _places(name))
+            array, *lora = (numbers_of(weights, place, checkpoint) for place in _places(name))
             if lora:
                 a, b = lora
                 array += (ALPHA / RANK) * (b @ a)

@@ -4,9 +4,12 @@ A child process reads the pickle with torch's own restricted reader (weights_onl
 what it may write, and hands back nothing but the tensors of the state dict, as a safetensors file.
 """
 
+import json
 import os
 import re
 import sys
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,23 @@ TIME_LIMIT = 600  # seconds
 ROOM = 2 << 30  # bytes of address space for the child, besides what torch itself and the tensors take
 
 
-def read(checkpoint: Path, tensors: Path) -> None:
+TYPES = {
+    f"torch.{name}": short
+    for name, short in (
+        ("float32", "F32"), ("float16", "F16"), ("bfloat16", "BF16"), ("float64", "F64"), ("bool", "BOOL"),
+        ("int64", "I64"), ("int32", "I32"), ("int16", "I16"), ("int8", "I8"), ("uint8", "U8"),
+    )
+}  # fmt: skip
+
+# Name, type, shape, and what gives the torch tensor.
+Entry = tuple[str, str, tuple[int, ...], Callable[[], Any]]
+
+
+def read(checkpoint: Path, tensors: Path, under: str = "state_dict", as_stored: bool = False) -> None:
     """Write the tensors of a checkpoint's state dict to the safetensors file `tensors`.
 
-    The state dict is what stands under the key "state_dict", else the checkpoint itself. "module." is taken out of the
-    names, numbers of 16 bits become float32, which changes none of them.
+    The state dict is what stands under the key `under`, else the checkpoint itself. "module." is taken out of the
+    names, numbers of 16 bits become float32, which changes none of them, unless they are wanted as they are stored.
 
     Raises
     ------
@@ -36,6 +51,8 @@ def read(checkpoint: Path, tensors: Path) -> None:
         __file__,
         str(checkpoint),
         str(tensors),
+        under,
+        "stored" if as_stored else "wide",
         said_by=f"[convert] {checkpoint}",
         what="it",
         seconds=TIME_LIMIT,
@@ -62,12 +79,40 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())[:200] or type(error).__name__
 
 
-def _state_dict(checkpoint: Any) -> dict[str, Any]:
-    """Name to tensor, on the CPU, each with memory of its own."""
+def save_streamed(file: Path, entries: Sequence[Entry]) -> None:
+    """A safetensors file, of which no more than one tensor is in memory at a time."""
     import torch
 
-    if isinstance(checkpoint, dict) and "state_dict" in checkpoint:
-        checkpoint = checkpoint["state_dict"]
+    # Larger numbers first, as the format's own library writes them, so that each lies where its size divides.
+    entries = sorted(entries, key=lambda entry: (-_item_size(entry[1]), entry[0]))
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, kind, shape, _ in entries:
+        begin, end = end, end + _item_size(kind)
+        for extent in shape:
+            end = begin + (end - begin) * extent
+        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(file, "wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for name, kind, shape, take in entries:
+            tensor = take()
+            if TYPES[str(tensor.dtype)] != kind or tuple(tensor.shape) != shape:
+                raise AssertionError(f"{name} is not what was announced")
+            stream.write(memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy()))
+
+
+def _item_size(kind: str) -> int:
+    return 1 if kind == "BOOL" else int(kind.lstrip("BFIU")) // 8
+
+
+def _state_dict(checkpoint: Any, under: str) -> dict[str, Any]:
+    """Name to tensor, on the CPU."""
+    import torch
+
+    if isinstance(checkpoint, dict) and under in checkpoint:
+        checkpoint = checkpoint[under]
     if not isinstance(checkpoint, dict):
         raise ValueError(f"a {type(checkpoint).__name__}, expected a state dict")
     tensors: dict[str, Any] = {}
@@ -77,28 +122,36 @@ def _state_dict(checkpoint: Any) -> dict[str, Any]:
         name = key.replace("module.", "")
         if name in tensors:
             raise ValueError(f"two tensors are named {name}")
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+        if tensor.layout != torch.strided or tensor.is_quantized or str(tensor.dtype) not in TYPES:
             raise ValueError(f"tensor {name} is not of plain numbers")
-        if tensor.dtype in (torch.float16, torch.bfloat16):
-            tensor = tensor.float()
-        tensors[name] = tensor.detach().contiguous().clone()
+        tensors[name] = tensor.detach()
     return tensors
 
 
-def main() -> int:
-    """The child: checkpoint and safetensors file as arguments, an error on stderr."""
-    import safetensors.torch
+def _entry(name: str, tensor: Any, wide: bool) -> Entry:
     import torch
 
-    checkpoint, tensors = sys.argv[1:]
+    if wide and tensor.dtype in (torch.float16, torch.bfloat16):
+        return name, "F32", tuple(tensor.shape), tensor.float
+    return name, TYPES[str(tensor.dtype)], tuple(tensor.shape), lambda: tensor
+
+
+def main() -> int:
+    """The child: checkpoint, safetensors file, the state dict's key and "wide" or "stored"; an error on stderr."""
+    import torch
+
+    checkpoint, tensors, under, kept = sys.argv[1:]
     _limit(os.path.getsize(checkpoint))
     try:
-        loaded = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        # Mapped, what has been written can leave the memory; torch's format before 1.6, no zip file, cannot be.
+        mapped = zipfile.is_zipfile(checkpoint)
+        loaded = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # a damaged file may raise nearly anything
         print(f"not a checkpoint of plain tensors: {_reason(error)}", file=sys.stderr)
         return 1
     try:
-        safetensors.torch.save_file(_state_dict(loaded), tensors)
+        found = _state_dict(loaded, under)
+        save_streamed(Path(tensors), [_entry(name, one, kept == "wide") for name, one in found.items()])
     except Exception as error:
         print(" ".join(str(error).split()) or "out of memory", file=sys.stderr)
         return 1
