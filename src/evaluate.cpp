@@ -6,6 +6,7 @@
 #include <numeric>
 #include <ostream>
 
+#include "evaluate_asked.h"
 #include "evaluate_scores.h"
 
 namespace unisim {
@@ -56,21 +57,6 @@ void retrieve(const TaskItem& item, bool higher_is_better, ItemResult& result) {
   constexpr double none = std::numeric_limits<double>::quiet_NaN();
   result.scores = {average_precision(order, both, item.junk).value_or(none),
                    average_precision(order, item.hard, passed).value_or(none)};
-}
-
-/// Why a picture of the item, or of the database that it asks, cannot be read; else empty.
-std::string unread(const Task& task, const TaskItem& item, const Unreadable& unreadable) {
-  const auto why = [&](const std::string& path) {
-    const auto found = unreadable.find(path);
-    return found == unreadable.end() ? std::string() : found->second;
-  };
-  std::vector<Operand> operands = item.candidates;
-  if (item.reference) operands.push_back(*item.reference);
-  for (const std::string& path : task.database()) operands.push_back(Picture{path});
-  for (const Operand& operand : operands)
-    if (const Picture* picture = std::get_if<Picture>(&operand))
-      if (std::string error = why(picture->path); !error.empty()) return error;
-  return "";
 }
 
 ItemResult result_of(const Task& task, const Evaluation& evaluation, const TaskItem& item,
@@ -134,9 +120,27 @@ void mean_precision(const Evaluation& evaluation, std::size_t which, std::option
 
 }  // namespace
 
+std::string unread(const Task& task, const TaskItem& item, const Unreadable& unreadable) {
+  const auto why = [&](const std::string& path) {
+    const auto found = unreadable.find(path);
+    return found == unreadable.end() ? std::string() : found->second;
+  };
+  std::vector<Operand> operands = item.candidates;
+  if (item.reference) operands.push_back(*item.reference);
+  for (const std::string& path : task.database()) operands.push_back(Picture{path});
+  for (const Operand& operand : operands)
+    if (const Picture* picture = std::get_if<Picture>(&operand))
+      if (std::string error = why(picture->path); !error.empty()) return error;
+  return "";
+}
+
 void require_able(const Task& task, const Metric& metric) {
   const Metric::State& state = metric.state();
   const std::string what = text_of("[evaluate] ", state.name, " cannot do ", name_of(task.question()), " (", task.name(), "): ");
+  if (state.judge) {
+    require(task.question() != Question::Ir, what, "it compares two or three at a time");
+    return;
+  }
   require(!needs_text(task.question()) || state.no_text.empty(), what, state.no_text);
   require(needs_text(task.question()) || state.no_images.empty(), what, state.no_images);
   require(task.attribute().empty() || static_cast<bool>(state.attribute), what, "it rates pairs alone");
@@ -147,9 +151,16 @@ Evaluation evaluate(const Task& task, const Metric& metric, const EvaluateOption
   Evaluation evaluation{.task = task.name(), .metric = metric.name(), .manifest = task.manifest(),
                         .measure = task.measure(), .higher_is_better = metric.higher_is_better(),
                         .model = metric.model()};
-  if (!task.attribute().empty()) evaluation.mode = options.mode;
+  if (!task.attribute().empty() && !metric.state().judge) evaluation.mode = options.mode;
   const Unreadable unreadable = unreadable_pictures(task);
   for (const auto& [path, error] : unreadable) evaluation.failures.push_back({task.file_of(path), error});
+  if (metric.state().judge) {
+    ask_items(task, metric, options, unreadable, evaluation);
+    for (std::size_t k = 0; k < task.items().size(); ++k)
+      if (evaluation.items[k].error.empty()) choose(task.items()[k], true, evaluation.items[k]);
+    tally(task, evaluation);
+    return evaluation;
+  }
   const AskedPairs asked = asked_pairs(task, options.mode, unreadable);
   const std::vector<PairScore> scores = scores_of(task, metric, asked, options, evaluation);
   for (std::size_t k = 0; k < task.items().size(); ++k) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "evaluate_reading.h"
 #include "measured_rows.h"
 #include "not_finite.h"
 #include "sha256.h"
@@ -15,91 +16,7 @@
 namespace unisim {
 namespace {
 
-constexpr std::size_t kPictures = 32;  ///< decoded at a time
 constexpr std::size_t kPairs = 16;     ///< scored between two commits
-
-/// What was read of one operand: an item, or why not.
-struct Read {
-  std::optional<Item> item;
-  std::string error;
-};
-
-/// Reads operands; hashes are checked. A hash that does not hold ends the run, a picture that cannot be decoded does not.
-class Reader {
- public:
-  Reader(const Task& task, const AskedPairs& asked, const EvaluateOptions& options)
-      : task_(task), asked_(asked), options_(options) {}
-
-  Read read(std::size_t operand) const {
-    if (const Text* text = std::get_if<Text>(&asked_.operands[operand])) return {*text, ""};
-    const std::string& path = std::get<Picture>(asked_.operands[operand]).path;
-    const std::filesystem::path file = task_.file_of(path);
-    std::vector<std::byte> bytes;
-    try {  // gone, since its hash was looked at
-      bytes = task_.bytes_of(path);
-    } catch (const std::filesystem::filesystem_error& error) {
-      return {{}, error.what()};
-    }
-    try {
-      return {options_.decode ? options_.decode(bytes, file) : decode_image(bytes, file.string()), ""};
-    } catch (const DataError& error) {
-      return {{}, error.what()};
-    }
-  }
-
-  std::vector<Read> read(std::span<const std::size_t> operands) const {
-    std::vector<Read> read_all(operands.size());
-    run_tasks(static_cast<int64_t>(operands.size()), allowed_threads(), [&](int64_t k) {
-      read_all[static_cast<std::size_t>(k)] = read(operands[static_cast<std::size_t>(k)]);
-    });
-    return read_all;
-  }
-
-  /// Where the evaluation names a picture that failed.
-  void failed(std::size_t operand, const std::string& error, Evaluation& evaluation) const {
-    const Picture* picture = std::get_if<Picture>(&asked_.operands[operand]);
-    if (!picture) return;
-    const std::filesystem::path file = task_.file_of(picture->path);
-    if (std::ranges::find(evaluation.failures, file, &Failure::file) == evaluation.failures.end())
-      evaluation.failures.push_back({file, error});
-  }
-
- private:
-  const Task& task_;
-  const AskedPairs& asked_;
-  const EvaluateOptions& options_;
-};
-
-/// A store under one model's identity, or none.
-class Kept {
- public:
-  Kept(const std::filesystem::path& folder, const Metric::State& metric) {
-    if (folder.empty() || !metric.identity) return;
-    store_.emplace(folder);
-    writes_ = !store_->read_only();
-    identity_ = sha256("unisim " UNISIM_VERSION "\n" + metric.identity());
-  }
-  std::optional<std::vector<float>> row(const std::string& content) {
-    return store_ ? store_->find(identity_, content) : std::nullopt;
-  }
-  std::optional<double> score(const std::string& x, const std::string& y) {
-    return store_ ? store_->find_score(identity_, x, y) : std::nullopt;
-  }
-  void put(const std::string& content, std::span<const float> row) {
-    if (writes_) store_->put(identity_, content, row);
-  }
-  void put(const std::string& x, const std::string& y, double score) {
-    if (writes_) store_->put_score(identity_, x, y, score);
-  }
-  void commit() {
-    if (writes_) store_->commit();
-  }
-
- private:
-  std::optional<Store> store_;
-  bool writes_ = false;  ///< a folder that cannot be written to is read all the same
-  std::string identity_;
-};
 
 // ---- metrics of rows ---------------------------------------------------------------------------------------
 
@@ -193,31 +110,6 @@ std::vector<PairScore> scores_of_rows(const Metric::State& metric, const AskedPa
 
 // ---- metrics of pairs --------------------------------------------------------------------------------------
 
-/// The pictures decoded last.
-class Decoded {
- public:
-  explicit Decoded(const Reader& reader) : reader_(reader) {}
-
-  std::shared_ptr<const Read> of(std::size_t operand) {
-    const auto known = std::ranges::find(recent_, operand, &Entry::operand);
-    if (known != recent_.end()) {
-      recent_.splice(recent_.begin(), recent_, known);
-    } else {
-      recent_.push_front({operand, std::make_shared<const Read>(reader_.read(operand))});
-      if (recent_.size() > kPictures) recent_.pop_back();
-    }
-    return recent_.front().read;
-  }
-
- private:
-  struct Entry {
-    std::size_t operand;
-    std::shared_ptr<const Read> read;
-  };
-  const Reader& reader_;
-  std::list<Entry> recent_;  // the latest first
-};
-
 PairScore score_of(const Metric::State& metric, const Item& x, const Item& y) {
   const bool same_item = same(x, y);
   const Item* items[] = {&x, &y};
@@ -291,7 +183,7 @@ Unreadable unreadable_pictures(const Task& task) {
 std::vector<PairScore> scores_of(const Task& task, const Metric& metric, const AskedPairs& asked,
                                  const EvaluateOptions& options, Evaluation& evaluation) {
   const Metric::State& state = metric.state();
-  const Reader reader(task, asked, options);
+  const Reader reader(task, asked.operands, options);
   Kept kept(options.store, state);
   if (!state.rows) return scores_of_pairs(state, asked, reader, kept, options.progress, evaluation);
   return scores_of_rows(state, asked, operand_rows(state, asked, reader, kept, options.progress, evaluation));

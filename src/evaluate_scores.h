@@ -32,6 +32,9 @@ struct PairScore {
 using Unreadable = std::map<std::string, std::string>;
 Unreadable unreadable_pictures(const Task& task);
 
+/// Why a picture of the item, or of the database that it asks, cannot be read; else empty.
+std::string unread(const Task& task, const TaskItem& item, const Unreadable& unreadable);
+
 /// The pairs that each item needs, in the order of its candidates. Iqa and Paa: a candidate with the prompts of its
 /// attribute and mode, one or two; Ooo: the pair without each; Ir: with each of the database.
 AskedPairs asked_pairs(const Task& task, const std::string& mode, const Unreadable& unreadable);

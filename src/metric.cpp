@@ -7,6 +7,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "asking.h"
 #include "metric_state.h"
 #include "structural.h"
 
@@ -73,6 +74,16 @@ double likeness(const Metric::State& metric, double score) {
   return metric.higher_is_better ? score : -score;
 }
 
+Ranking ranking_of(const Metric::State& metric, std::vector<double> scores) {
+  Ranking ranking{.order = std::vector<int64_t>(scores.size()), .scores = std::move(scores)};
+  std::iota(ranking.order.begin(), ranking.order.end(), 0);
+  const auto like = [&](int64_t k) { return likeness(metric, ranking.scores[static_cast<std::size_t>(k)]); };
+  std::ranges::stable_sort(ranking.order, std::ranges::greater{}, like);
+  ranking.tied =
+      std::ranges::adjacent_find(ranking.order, std::ranges::equal_to{}, like) != ranking.order.end();
+  return ranking;
+}
+
 }  // namespace
 
 bool same(const Item& a, const Item& b) {
@@ -110,22 +121,17 @@ Tensor Metric::operator()(std::span<const Item> x, std::span<const Item> y, cons
 Ranking Metric::rank(const Item& reference, std::span<const Item> candidates,
                      const Progress& progress) const {
   require(!candidates.empty(), "[", name(), "] rank needs candidates, found none");
+  if (state_->judge) return ranking_of(*state_, shares_of(*state_, reference, candidates, progress));
   std::vector<ItemRefs> asked;
   for (const Item& candidate : candidates) asked.emplace_back(&reference, &candidate);
   const auto name_of_pair = [](std::size_t k) { return text_of("the reference and candidate ", k); };
-  Ranking ranking{.order = std::vector<int64_t>(candidates.size()),
-                  .scores = scores_of(*state_, asked, name_of_pair, progress)};
-  std::iota(ranking.order.begin(), ranking.order.end(), 0);
-  const auto like = [&](int64_t k) { return likeness(*state_, ranking.scores[static_cast<std::size_t>(k)]); };
-  std::ranges::stable_sort(ranking.order, std::ranges::greater{}, like);
-  ranking.tied =
-      std::ranges::adjacent_find(ranking.order, std::ranges::equal_to{}, like) != ranking.order.end();
-  return ranking;
+  return ranking_of(*state_, scores_of(*state_, asked, name_of_pair, progress));
 }
 
 int64_t Metric::odd_one_out(std::span<const Item> items) const {
   const std::size_t n = items.size();
   require(n >= 3, "[", name(), "] odd_one_out needs at least 3 items, found ", n);
+  if (state_->judge) return odd_by_asking(*state_, items);
   std::vector<ItemRefs> asked;
   std::vector<ItemPair> at;
   for (std::size_t i = 0; i < n; ++i)
@@ -151,9 +157,10 @@ int64_t Metric::odd_one_out(std::span<const Item> items) const {
 
 std::vector<double> Metric::attribute(std::span<const Image> images, const std::string& attribute,
                                       const std::string& mode) const {
-  require(static_cast<bool>(state_->attribute), "[", name(), "] cannot rate ", attribute, ": ",
+  require(state_->judge || state_->attribute, "[", name(), "] cannot rate ", attribute, ": ",
           state_->no_text.empty() ? "it rates pairs alone" : state_->no_text);
   for (const Image& image : images) require_whole(name(), image);
+  if (state_->judge) return attribute_by_asking(*state_, images, attribute);
   std::vector<double> rated = state_->attribute(images, attribute, mode);
   for (std::size_t k = 0; k < rated.size(); ++k)
     if (std::isnan(rated[k]))

@@ -26,6 +26,34 @@ Device device_from(const std::string& name, const std::string& text) {
   }
 }
 
+bool yes_or_no(const std::string& name, std::string_view key, const std::string& value) {
+  require(value == "yes" || value == "no", "[metric] ", name, ": ", key, "=", value, " is not yes or no");
+  return value == "yes";
+}
+
+int64_t count_from(const std::string& name, std::string_view key, const std::string& value) {
+  const auto count = integer_from(value);
+  require(count && *count >= 0, "[metric] ", name, ": ", key, "=", value, " is not a whole number from 0 up");
+  return *count;
+}
+
+/// Of a model that is asked; false for an unknown key.
+bool apply(AskingOptions& asking, const std::string& name, std::string_view key, const std::string& value) {
+  if (key == "mode")
+    asking.mode = value;
+  else if (key == "swap")
+    asking.swap = yes_or_no(name, key, value);
+  else if (key == "reason")
+    asking.reason = yes_or_no(name, key, value);
+  else if (key == "shots")
+    asking.shots = count_from(name, key, value);
+  else if (key == "seed")
+    asking.seed = static_cast<uint64_t>(count_from(name, key, value));
+  else
+    return false;
+  return true;
+}
+
 /// False for an unknown key.
 bool apply(MetricOptions& options, const std::string& name, std::string_view key, const std::string& value) {
   if (key == "device") {
@@ -39,7 +67,7 @@ bool apply(MetricOptions& options, const std::string& name, std::string_view key
     require(value == "cls" || value == "mean", "[metric] ", name, ": pool=", value, " is not cls or mean");
     options.pool = value == "cls" ? Pool::Cls : Pool::Mean;
   } else {
-    return false;
+    return apply(options.asking, name, key, value);
   }
   return true;
 }
@@ -67,7 +95,7 @@ void cut_options(const std::string& name, std::string& rest, MetricOptions& opti
     require(std::ranges::find(seen, key) == seen.end(), "[metric] ", name, ": ", key, " is given twice");
     seen.push_back(key);
     require(apply(options, name, key, rest.substr(equals + 1)), "[metric] ", name, ": \"", key,
-            "\" is not one of the options device, dtype, layer, pool");
+            "\" is not one of the options device, dtype, layer, pool, mode, swap, shots, seed, reason");
     rest.resize(comma);
   }
 }

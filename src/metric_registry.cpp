@@ -1,4 +1,5 @@
 #include <unisim/error.h>
+#include <unisim/vlm.h>
 
 #include <array>
 #include <filesystem>
@@ -25,9 +26,9 @@ Metric::State make_lpips(const MetricName& asked) {
 }
 
 Metric::State make_encoder(const MetricName& asked) {
-  const auto& [device, dtype, layer, pool] = asked.options;
-  const Encoder encoder = Encoder::load(asked.model, {.device = device, .dtype = dtype});
-  return encoder_state(asked.model, encoder, {.layer = layer, .pool = pool});
+  const MetricOptions& options = asked.options;
+  const Encoder encoder = Encoder::load(asked.model, {.device = options.device, .dtype = options.dtype});
+  return encoder_state(asked.model, encoder, {.layer = options.layer, .pool = options.pool});
 }
 
 Metric::State make_clipscore(const MetricName& asked) {
@@ -36,7 +37,13 @@ Metric::State make_clipscore(const MetricName& asked) {
                          Encoder::load(asked.model, {.device = options.device, .dtype = options.dtype}));
 }
 
-constexpr std::array<Kind, 10> kinds = {{
+Metric::State make_vlm(const MetricName& asked) {
+  const auto& options = asked.options;
+  const Vlm vlm = Vlm::load(asked.model, {.device = options.device, .dtype = options.dtype});
+  return asking_state(asked.model, vlm, {}, options.asking);
+}
+
+constexpr std::array<Kind, 11> kinds = {{
     {"clipscore", Kind::Model::Required, false, make_clipscore},
     {"dists", Kind::Model::Required, false,
      [](const MetricName& asked) { return dists_state(asked.model, asked.options); }},
@@ -49,6 +56,7 @@ constexpr std::array<Kind, 10> kinds = {{
     {"ms-ssim", Kind::Model::None, false, [](const MetricName&) { return ms_ssim_state(); }},
     {"psnr", Kind::Model::None, false, [](const MetricName&) { return psnr_state(); }},
     {"ssim", Kind::Model::None, false, [](const MetricName&) { return ssim_state(); }},
+    {"vlm", Kind::Model::Required, false, make_vlm},
 }};
 
 const Kind& kind_of(const std::string& name, const MetricName& asked) {
@@ -74,6 +82,8 @@ Metric metric(const std::string& name, const MetricOptions& options) {
           asked.model);
   require(kind.has_layers || (!asked.options.layer && !asked.options.pool), "[metric] ", kind.name,
           " has no layer or pool to choose");
+  require(kind.make == make_vlm || asked.options.asking == AskingOptions{}, "[metric] ", kind.name,
+          " is not asked: mode, swap, shots, seed and reason are options of vlm:FOLDER");
   if (kind.model == Kind::Model::None)
     require(asked.options.device.is_cpu() && asked.options.dtype == DType::Float32, "[metric] ", kind.name,
             " runs on the cpu, in double alone; found ", asked.options.device.str(), " and ",

@@ -11,6 +11,10 @@
 /// A metric as data: what it is called, what it reads, and functions. Never a subclass.
 namespace unisim {
 
+struct AskedItem;
+struct Judgement;
+class Vlm;
+
 /// Two images of the same pixels, or two texts of the same letters.
 bool same(const Item& a, const Item& b);
 
@@ -50,6 +54,11 @@ struct Metric::State {
   std::function<std::string()> identity = {};
   MetricModel model = {};  ///< without its hash, which is the identity
 
+  /// Where an item is judged as a whole, by being asked: what the model says of it behind the examples. Then `score` is of
+  /// an image with a text alone, and `rows` are none.
+  std::function<Judgement(const AskedItem& item, std::span<const AskedItem> examples)> judge = {};
+  AskingOptions asking = {};
+
   /// One number an image for an attribute and a mode; empty where the metric rates pairs alone.
   std::function<std::vector<double>(std::span<const Image> images, const std::string& attribute,
                                     const std::string& mode)>
@@ -67,6 +76,8 @@ Metric::State dists_state(const std::string& model, const MetricOptions& options
 Metric::State dreamsim_state(const std::string& model, const MetricOptions& options);
 /// `model` is what the encoder is called in the metric's name.
 Metric::State encoder_state(const std::string& model, const Encoder& encoder, const CosineOptions& options);
+Metric::State asking_state(const std::string& model, const Vlm& vlm, std::span<const Metric> tools,
+                           const AskingOptions& options);
 Metric::State clipscore_state(const std::string& model, const Encoder& encoder);
 
 }  // namespace unisim

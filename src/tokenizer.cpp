@@ -11,6 +11,7 @@
 #include "io/tokenizer_normalize.h"
 #include "io/tokenizer_post.h"
 #include "io/tokenizer_pretokenize.h"
+#include "tokenizer_stretches.h"
 
 namespace unisim {
 namespace {
@@ -19,6 +20,10 @@ constexpr std::size_t longest_text = std::size_t{1} << 20;
 
 const Vocabulary& vocabulary_of(const Model& model) {
   return std::visit([](const auto& m) -> const Vocabulary& { return m.vocabulary(); }, model);
+}
+
+void require_short(std::size_t bytes) {
+  require(bytes <= longest_text, "[tokenizer] a text of ", bytes, " bytes, expected at most ", longest_text);
 }
 
 const Json& section(const Json& document, const char* name) {
@@ -32,6 +37,8 @@ const Json& section(const Json& document, const char* name) {
 struct Tokenizer::State {
   State(const Json& document, const std::filesystem::path& file, bool own_lengths);
 
+  /// Of valid text, without the post-processor; added tokens count in the ranges.
+  std::vector<int64_t> encode(std::string_view text, std::span<const ByteRange> ranges) const;
   void words(Workspace& work, std::vector<int64_t>& ids) const;
   void encode_word(std::string_view word, Workspace& work, std::vector<int64_t>& ids) const;
   bool has(int64_t id) const { return added.find(id) != nullptr || vocabulary_of(model).has(id); }
@@ -118,22 +125,46 @@ Tokenizer Tokenizer::load(const std::filesystem::path& folder_or_file, bool own_
   return Tokenizer(std::make_shared<const State>(document, file, own_lengths));
 }
 
+std::vector<int64_t> Tokenizer::State::encode(std::string_view text, std::span<const ByteRange> ranges) const {
+  std::vector<int64_t> ids;
+  auto work = take_workspace();
+  added.extract(text, ranges, normalizer, work->pieces);
+  pre_tokenizer.apply(work->pieces);
+  words(*work, ids);
+  put_back(std::move(work));
+  return ids;
+}
+
 std::vector<int64_t> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
-  require(text.size() <= longest_text, "[tokenizer] a text of ", text.size(), " bytes, expected at most ",
-          longest_text);
+  require_short(text.size());
   std::string repaired;
   if (!is_utf8(text)) {
     repaired = repaired_utf8(text);
     text = repaired;
   }
-  std::vector<int64_t> ids;
-  auto work = state_->take_workspace();
-  state_->added.extract(text, state_->normalizer, work->pieces);
-  state_->pre_tokenizer.apply(work->pieces);
-  state_->words(*work, ids);
-  state_->put_back(std::move(work));
+  const ByteRange whole{0, size32(text)};
+  std::vector<int64_t> ids = state_->encode(text, {&whole, 1});
   state_->post_processor.apply(ids, add_special_tokens);
   return ids;
+}
+
+std::vector<int64_t> encode_stretches(const Tokenizer& tokenizer, std::span<const TextStretch> stretches) {
+  std::string text;
+  std::vector<ByteRange> ranges;
+  for (const TextStretch& stretch : stretches) {
+    require_short(text.size() + stretch.text.size());
+    const uint32_t begin = size32(text);
+    if (is_utf8(stretch.text))
+      text += stretch.text;
+    else
+      text += repaired_utf8(stretch.text);
+    if (!stretch.tokens || begin == text.size()) continue;
+    if (!ranges.empty() && ranges.back().end == begin)
+      ranges.back().end = size32(text);
+    else
+      ranges.push_back({begin, size32(text)});
+  }
+  return tokenizer.state().encode(text, ranges);
 }
 
 std::vector<std::vector<int64_t>> Tokenizer::encode_batch(std::span<const std::string> texts,

@@ -18,11 +18,22 @@ struct Text {
 };
 using Item = std::variant<Image, Text>;
 
+/// How a vision-language model is asked: see asking.h.
+struct AskingOptions {
+  std::string mode = "probability";  ///< "text": the answer is decoded and read by the published string rules
+  bool swap = true;                  ///< candidates change places (three rotate), scores are averaged
+  int64_t shots = 0;                 ///< solved items before each, of EvaluateOptions::examples
+  uint64_t seed = 0;                 ///< of which they are
+  bool reason = false;               ///< the model first describes the differences, then names the letter
+  bool operator==(const AskingOptions&) const = default;
+};
+
 struct MetricOptions {
   Device device = Device("cpu");
   DType dtype = DType::Float32;
   std::optional<int64_t> layer = {};  ///< encoder metrics: see EmbedOptions
   std::optional<Pool> pool = {};
+  AskingOptions asking = {};              ///< vlm metrics
 };
 
 /// The order that a metric gives, most similar first, ties in the given order; scores beside it.
@@ -86,6 +97,9 @@ class UNISIM_API Metric {
 /// - "encoder:FOLDER": the cosine of two embeddings, in [-1, 1]; a layer or pool is of images alone.
 /// - "clipscore:FOLDER": 2.5 max(cosine, 0) of an image and "A photo depicts " + text, by an encoder of both
 ///   (Hessel et al. 2021), in [0, 2.5]; more is better.
+///
+/// - "vlm:FOLDER": what a vision-language model answers when asked (asking.h); options mode=probability|text,
+///   swap=yes|no, shots=K, seed=S, reason=yes|no.
 ///
 /// Options are cut off from the right, at commas, while a piece is KEY=VALUE and what remains is no folder; so
 /// a folder may hold commas. An unknown name or key is std::invalid_argument listing the known ones.

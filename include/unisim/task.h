@@ -83,7 +83,15 @@ struct EvaluateOptions {
   std::filesystem::path store = {};  ///< folder of a Store: rows and scores once computed are found again; empty: none
   /// Makes a picture of a file's bytes; null: decode_image.
   std::function<Image(std::span<const std::byte> bytes, const std::filesystem::path& file)> decode = {};
-  Progress progress = {};  ///< of pictures embedded, or of pairs compared
+  const Task* examples = nullptr;  ///< where a metric that wants solved items takes them; not the scored ones' pictures
+  Progress progress = {};  ///< of pictures embedded, of pairs compared, or of items asked
+};
+
+/// Of an item that a model was asked about: docs/generative.md.
+struct AskedFacts {
+  double coverage = 1;                    ///< probability of all letters together
+  double bias = 0;                        ///< lean to the first letter
+  std::vector<std::string> replies = {};  ///< what it wrote, for each order
 };
 
 /// What became of one item. Without a score it has an error and counts nowhere.
@@ -91,6 +99,7 @@ struct ItemResult {
   std::vector<double> scores = {};  ///< of each candidate; Ooo: of the pair without it; Ir: AP medium and hard, in [0, 1]
   int64_t chosen = -1;
   bool right = false;
+  std::optional<AskedFacts> asked = {};  ///< where a model was asked
   bool tied = false;  ///< the best two scores are equal: the first is taken to be chosen
   std::string error = {};
 };
@@ -116,7 +125,8 @@ struct Evaluation {
   Interval medium_interval = {}, hard_interval = {};     ///< bootstrap over queries, 95 %
   std::vector<ItemResult> items = {};
   std::vector<Failure> failures = {};  ///< pictures that could not be read
-  int64_t computed = 0, found = 0;     ///< rows or scores: computed now; found in the store
+  std::vector<std::string> examples = {};  ///< SHA-256 of each solved item before the asked ones
+  int64_t computed = 0, found = 0;     ///< rows, scores or judgements: computed now; found in the store
 };
 
 /// Every item asked of the metric. A picture that cannot be read costs its items, and is named; one whose hash is not the

@@ -40,6 +40,7 @@ class UNISIM_API Tokenizer {
 
   struct State;
   explicit Tokenizer(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  const State& state() const { return *state_; }  ///< what the library's own code asks
 
  private:
   std::shared_ptr<const State> state_;

@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything: perceptual similarity of images and texts.
+#include <unisim/asking.h>
 #include <unisim/encoder.h>
 #include <unisim/error.h>
 #include <unisim/fusion.h>
@@ -16,3 +17,4 @@
 #include <unisim/task.h>
 #include <unisim/tensor.h>
 #include <unisim/tokenizer.h>
+#include <unisim/vlm.h>

@@ -54,6 +54,7 @@ std::optional<Pool> pool_from(const std::optional<std::string>& name);
 void init_error(py::module_& m);
 void init_image(py::module_& m);
 void init_tokenizer(py::module_& m);
+void init_vlm(py::module_& m);
 void init_encoder(py::module_& m);
 void init_similarity(py::module_& m);
 void init_stats(py::module_& m);

@@ -22,6 +22,7 @@ PYBIND11_MODULE(_core, m) {
   init_stats(m);
   init_task(m);
   init_tokenizer(m);
+  init_vlm(m);
 }
 
 }  // namespace unisim

@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "convert.h"
+#include "vlm_doc.h"
 
 namespace unisim {
 namespace {
@@ -230,14 +231,16 @@ void init_makers(py::module_& m) {
   m.def(
       "metric",
       [](const std::string& name, const py::object& device, const std::string& dtype,
-         std::optional<int64_t> layer, const std::optional<std::string>& pool) {
-        const MetricOptions options{device_from(device, "metric"), dtype_from_name(dtype), layer,
-                                    pool_from(pool)};
+         std::optional<int64_t> layer, const std::optional<std::string>& pool, const std::string& mode, bool swap,
+         int64_t shots, uint64_t seed, bool reason) {
+        const MetricOptions options{device_from(device, "metric"), dtype_from_name(dtype), layer, pool_from(pool),
+                                    {mode, swap, shots, seed, reason}};
         const py::gil_scoped_release release;
         return metric(name, options);
       },
       py::arg("name"), py::kw_only(), py::arg("device") = "cpu", py::arg("dtype") = "float32",
-      py::arg("layer") = py::none(), py::arg("pool") = py::none(),
+      py::arg("layer") = py::none(), py::arg("pool") = py::none(), py::arg("mode") = "probability",
+      py::arg("swap") = true, py::arg("shots") = 0, py::arg("seed") = 0, py::arg("reason") = false,
       R"(A metric by name.
 
 Parameters
@@ -253,12 +256,15 @@ name : str
     "dreamsim:FOLDER": the distance of Fu et al. 2023, in [0, 2]; docs/metrics.md has the folder's layout.
     "encoder:FOLDER": the cosine of two embeddings. Options may follow, and win over the keywords:
     "encoder:FOLDER,layer=9,pool=mean".
+    "vlm:FOLDER": what a vision-language model answers when asked: see `by_asking`.
 device, dtype : str
     Where and in what a model computes.
 layer : int, optional
     A hidden layer of the encoder, with the final norm, instead of its own output; images alone.
 pool : {"cls", "mean"}, optional
     How that layer becomes one row.
+mode, swap, shots, seed, reason
+    Of vlm metrics: see `by_asking`.
 
 Returns
 -------
@@ -284,6 +290,33 @@ Parameters
 encoder : Encoder
 layer, pool
     As for `metric`.
+
+Returns
+-------
+Metric
+)");
+  m.def(
+      "by_asking",
+      [](const Vlm& vlm, const std::string& mode, bool swap, int64_t shots, uint64_t seed, bool reason) {
+        return by_asking(vlm, {mode, swap, shots, seed, reason});
+      },
+      py::arg("vlm"), py::kw_only(), py::arg("mode") = "probability", py::arg("swap") = true, py::arg("shots") = 0,
+      py::arg("seed") = 0, py::arg("reason") = false, kByAskingDoc);
+  m.def(
+      "by_tools",
+      [](const Vlm& vlm, const std::vector<Metric>& metrics, const std::string& mode, bool swap, int64_t shots,
+         uint64_t seed, bool reason) { return by_tools(vlm, metrics, {mode, swap, shots, seed, reason}); },
+      py::arg("vlm"), py::arg("metrics"), py::kw_only(), py::arg("mode") = "probability", py::arg("swap") = true,
+      py::arg("shots") = 0, py::arg("seed") = 0, py::arg("reason") = false,
+      R"(As `by_asking`, with what encoder metrics say of the same pictures before each question.
+
+Parameters
+----------
+vlm : Vlm
+metrics : list of Metric
+    Each gives a line of the table: its name, its direction, and its value of each candidate to three digits.
+mode, swap, shots, seed, reason
+    As for `by_asking`.
 
 Returns
 -------

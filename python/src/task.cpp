@@ -42,8 +42,8 @@ Image decode(std::span<const std::byte> bytes, const std::filesystem::path& file
 }
 
 Evaluation evaluated(const Task& task, const Metric& metric, const std::string& mode, const py::object& store,
-                     const py::object& progress) {
-  EvaluateOptions options{.mode = mode, .decode = decode, .progress = progress_from(progress)};
+                     const Task* examples, const py::object& progress) {
+  EvaluateOptions options{.mode = mode, .decode = decode, .examples = examples, .progress = progress_from(progress)};
   if (!store.is_none()) options.store = path_from(store);
   const py::gil_scoped_release release;
   return evaluate(task, metric, options);
@@ -114,11 +114,24 @@ ValueError
 }
 
 void init_evaluation(py::module_& m) {
+  py::class_<AskedFacts>(m, "AskedFacts", "Of an item that a model was asked about.")
+      .def_readonly("coverage", &AskedFacts::coverage, "Probability of all letters together, mean over the orders.")
+      .def_readonly("bias", &AskedFacts::bias, "Lean to the first letter: 0 without one.")
+      .def_property_readonly(
+          "replies",
+          [](const AskedFacts& asked) {
+            py::list list;
+            for (const std::string& reply : asked.replies) list.append(py::bytes(reply).attr("decode")("utf-8", "replace"));
+            return list;
+          },
+          "What the model wrote, for each order; empty where probabilities alone were read.");
+
   py::class_<ItemResult>(m, "ItemResult", "What became of one item.")
       .def_readonly("scores", &ItemResult::scores,
                     "Of each candidate; odd one out: of the pair without it; retrieval: AP medium and hard.")
       .def_readonly("chosen", &ItemResult::chosen, "The candidate that the metric chose; -1: none.")
       .def_readonly("right", &ItemResult::right, "Whether people chose it too.")
+      .def_readonly("asked", &ItemResult::asked, "AskedFacts where a model was asked, else None.")
       .def_readonly("tied", &ItemResult::tied, "The best scores are equal: the first is taken to be chosen.")
       .def_property_readonly("error", [](const ItemResult& item) { return path_to(item.error); }, "Why there is no score, or empty.");
 
@@ -166,8 +179,9 @@ void init_evaluation(py::module_& m) {
             return list;
           },
           "Pictures that could not be read: (file, error).")
-      .def_readonly("computed", &Evaluation::computed, "Rows or scores computed in this run.")
-      .def_readonly("found", &Evaluation::found, "Rows or scores found in the store.")
+      .def_readonly("examples", &Evaluation::examples, "SHA-256 of each solved item before the asked ones.")
+      .def_readonly("computed", &Evaluation::computed, "Rows, scores or judgements computed in this run.")
+      .def_readonly("found", &Evaluation::found, "Rows, scores or judgements found in the store.")
       .def("__repr__", [](const Evaluation& e) {
         std::string text = text_of(e);
         text.pop_back();
@@ -183,7 +197,7 @@ void init_task(py::module_& m) {
   m.def("require_able", &require_able, py::arg("task"), py::arg("metric"),
         "ValueError, which says why, if the metric cannot do the task; `evaluate` asks it first.");
   m.def("evaluate", &evaluated, py::arg("task"), py::arg("metric"), py::kw_only(), py::arg("mode") = "naive",
-        py::arg("store") = py::none(), py::arg("progress") = py::none(),
+        py::arg("store") = py::none(), py::arg("examples") = py::none(), py::arg("progress") = py::none(),
         R"(Hold a metric against human judgement.
 
 A picture that cannot be read costs its items, and is named in `failures`; one that has changed since the task was made
@@ -197,8 +211,11 @@ mode : {"naive", "clip-iqa"}
     How an image-text encoder is asked about quality and other attributes: see `Metric.attribute`.
 store : path, optional
     A folder where rows and scores are kept by content: none is computed twice, and a run that was cut off goes on.
+examples : Task, optional
+    Where a metric with shots takes its solved items: those that share no picture with the task.
 progress : callable, optional
-    Called as progress(done, total), of pictures embedded or pairs compared; an exception from it ends the run.
+    Called as progress(done, total), of pictures embedded, pairs compared or items asked; an exception from it ends the
+    run.
 
 Returns
 -------

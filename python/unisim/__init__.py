@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 # One list of what there is: a name added here is found in the extension.
 __all__ = [
     "Agreement",
+    "AskedFacts",
     "BlindPair",
     "BlindPairs",
+    "Choice",
     "Encoder",
     "Evaluation",
     "Failure",
@@ -51,11 +53,16 @@ __all__ = [
     "TaskItem",
     "Text",
     "Tokenizer",
+    "Vlm",
+    "VlmCounts",
+    "VlmPrompt",
     "__version__",
     "additive_mof",
     "agreement",
     "bootstrap_interval",
+    "by_asking",
     "by_cosine",
+    "by_tools",
     "center_crop",
     "cmake_path",
     "correlation_bootstrap",
@@ -94,6 +101,7 @@ __all__ = [
     "spearman",
     "two_afc_items",
     "two_afc_score",
+    "vlm_templates",
     "wilson_interval",
 ]
 

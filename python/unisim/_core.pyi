@@ -232,6 +232,11 @@ def metric(
     dtype: str = "float32",
     layer: int | None = None,
     pool: _Pool | None = None,
+    mode: Literal["probability", "text"] = "probability",
+    swap: bool = True,
+    shots: int = 0,
+    seed: int = 0,
+    reason: bool = False,
 ) -> Metric: ...
 def metric_names() -> list[str]: ...
 def by_cosine(encoder: Encoder, *, layer: int | None = None, pool: _Pool | None = None) -> Metric: ...
@@ -650,9 +655,19 @@ class ItemResult:
     @property
     def right(self) -> bool: ...
     @property
+    def asked(self) -> AskedFacts | None: ...
+    @property
     def tied(self) -> bool: ...
     @property
     def error(self) -> str: ...
+
+class AskedFacts:
+    @property
+    def coverage(self) -> float: ...
+    @property
+    def bias(self) -> float: ...
+    @property
+    def replies(self) -> list[str]: ...
 
 class Tally:
     @property
@@ -708,6 +723,8 @@ class Evaluation:
     @property
     def failures(self) -> list[tuple[str, str]]: ...
     @property
+    def examples(self) -> list[str]: ...
+    @property
     def computed(self) -> int: ...
     @property
     def found(self) -> int: ...
@@ -719,5 +736,147 @@ def evaluate(
     *,
     mode: Literal["naive", "clip-iqa"] = "naive",
     store: _PathLike | None = None,
+    examples: Task | None = None,
     progress: _Progress | None = None,
 ) -> Evaluation: ...
+
+class Choice:
+    @property
+    def probabilities(self) -> list[float]: ...
+    @property
+    def log_probabilities(self) -> list[float]: ...
+    @property
+    def best(self) -> int: ...
+    @property
+    def coverage(self) -> float: ...
+
+class VlmPrompt:
+    @property
+    def ids(self) -> list[int]: ...
+    @property
+    def pictures(self) -> list[tuple[int, int]]: ...
+    @property
+    def text(self) -> str: ...
+
+class VlmCounts:
+    @property
+    def tower_tiles(self) -> int: ...
+    @property
+    def features_found(self) -> int: ...
+    @property
+    def decoder_rows(self) -> int: ...
+    @property
+    def prefix_rows(self) -> int: ...
+
+_Pictures: TypeAlias = _ImageLike | Sequence[_ImageLike] | None
+_Turns: TypeAlias = Sequence[tuple[str, int, str]]
+
+class Vlm:
+    @staticmethod
+    def load(
+        folder: _PathLike,
+        *,
+        device: _Device = "cpu",
+        dtype: str = "float32",
+        executor: Literal["fused", "aten"] = "fused",
+        feature_bytes: int = 268435456,
+        prefix_bytes: int = 536870912,
+    ) -> Vlm: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def executor(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def context(self) -> int: ...
+    @property
+    def facts(self) -> list[tuple[str, str]]: ...
+    @property
+    def counts(self) -> VlmCounts: ...
+    def choose(
+        self,
+        images: _Pictures,
+        prompt: str,
+        choices: Sequence[str],
+        *,
+        template: str | None = None,
+        length: Literal["sum", "mean"] = "sum",
+        first_token: bool = False,
+        before: _Turns = (),
+    ) -> Choice: ...
+    def choose_many(
+        self,
+        items: Sequence[tuple[_Pictures, str, Sequence[str]]],
+        *,
+        template: str | None = None,
+        length: Literal["sum", "mean"] = "sum",
+        first_token: bool = False,
+        progress: _Progress | None = None,
+    ) -> list[Choice]: ...
+    @overload
+    def generate(
+        self,
+        images: _Pictures,
+        prompt: str,
+        max_new_tokens: int = 64,
+        *,
+        template: str | None = None,
+        stop: str | Sequence[str] | None = None,
+        return_ids: Literal[False] = False,
+        before: _Turns = (),
+        progress: _Progress | None = None,
+    ) -> str: ...
+    @overload
+    def generate(
+        self,
+        images: _Pictures,
+        prompt: str,
+        max_new_tokens: int = 64,
+        *,
+        template: str | None = None,
+        stop: str | Sequence[str] | None = None,
+        return_ids: Literal[True],
+        before: _Turns = (),
+        progress: _Progress | None = None,
+    ) -> tuple[str, list[int]]: ...
+    def encode(
+        self, images: _Pictures, prompt: str, *, template: str | None = None, before: _Turns = ()
+    ) -> list[int]: ...
+    def prompt(
+        self, images: _Pictures, prompt: str, *, template: str | None = None, before: _Turns = ()
+    ) -> VlmPrompt: ...
+    def preprocess(self, images: _Pictures) -> list[torch.Tensor]: ...
+    def image_features(self, images: _Pictures) -> list[torch.Tensor]: ...
+    def logits(
+        self, images: _Pictures, prompt: str, *, template: str | None = None, before: _Turns = ()
+    ) -> torch.Tensor: ...
+
+def vlm_templates() -> list[str]: ...
+def by_asking(
+    vlm: Vlm,
+    *,
+    mode: Literal["probability", "text"] = "probability",
+    swap: bool = True,
+    shots: int = 0,
+    seed: int = 0,
+    reason: bool = False,
+) -> Metric: ...
+def by_tools(
+    vlm: Vlm,
+    metrics: Sequence[Metric],
+    *,
+    mode: Literal["probability", "text"] = "probability",
+    swap: bool = True,
+    shots: int = 0,
+    seed: int = 0,
+    reason: bool = False,
+) -> Metric: ...

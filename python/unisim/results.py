@@ -59,13 +59,27 @@ def result_of(task: Any, evaluation: Any) -> Result:
                 for t in evaluation.groups
             ],
         }  # fmt: skip
+    asked = [item.asked for item in evaluation.items if item.asked is not None]
+    if asked:
+        result |= {
+            "coverage": sum(one.coverage for one in asked) / len(asked),
+            "bias": sum(one.bias for one in asked) / len(asked),
+            "examples": evaluation.examples,
+        }
     result["failed"] = [{"file": file, "error": error} for file, error in evaluation.failures]
     result["items"] = [
         {"scores": [_finite(score) for score in item.scores], "chosen": item.chosen, "right": item.right,
-         "tied": item.tied, "error": item.error or None}
+         "tied": item.tied, "error": item.error or None, **_asked(item.asked)}
         for item in evaluation.items
     ]  # fmt: skip
     return result
+
+
+def _asked(facts: Any) -> Result:
+    """Of an item that a model was asked about."""
+    if facts is None:
+        return {}
+    return {"coverage": facts.coverage, "bias": facts.bias, "replies": facts.replies}
 
 
 def _finite(number: float) -> float | None:

@@ -3,19 +3,11 @@
 #include <cstdint>
 
 #include "fused/block.h"
+#include "models/decoder_config.h"
 
 /// A block of a language model's decoder (Llama, Qwen2) as calls of kernels, over the place: RMSNorm, grouped
 /// heads with rotary positions, SwiGLU.
 namespace unisim {
-
-struct DecoderConfig {
-  int64_t width = 0;
-  int64_t heads = 0, kv_heads = 0, head_width = 0;
-  int64_t mlp_width = 0;
-
-  constexpr int64_t inner() const { return heads * head_width; }
-  constexpr int64_t qkv_width() const { return (heads + 2 * kv_heads) * head_width; }
-};
 
 template <class T>
 struct FusedDecoderBlock {

@@ -1,6 +1,7 @@
 #include "tokenizer_added.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "quote.h"
 
@@ -9,6 +10,32 @@ namespace {
 
 bool is_word(const Character& c) { return (classes_of(c.code) & unicode::word) != 0; }
 bool is_space(const Character& c) { return (classes_of(c.code) & unicode::space) != 0; }
+
+/// Where the parts of the ranges in the piece `before`, which begins at `base`, lie once it is normalised to `after`.
+/// A range is left out if a bound of it falls into the midst of what is normalised as one (a letter and its accent): a
+/// token that is not found stays text, one that was not meant would be a way in.
+std::vector<ByteRange> normalized_ranges(std::string_view before, std::string_view after,
+                                         std::span<const ByteRange> ranges, uint32_t base,
+                                         const Normalizer& normalizer) {
+  std::vector<ByteRange> to;
+  const auto bound = [&](uint32_t at) -> std::optional<uint32_t> {
+    if (at == 0) return 0;
+    if (at == before.size()) return size32(after);
+    std::string beginning(before.substr(0, at));
+    uint32_t head = 0;
+    normalizer.apply(beginning, head);
+    return after.starts_with(beginning) ? std::optional(size32(beginning)) : std::nullopt;
+  };
+  for (const ByteRange& range : ranges) {
+    const uint32_t begin = std::max(range.begin, base) - base;
+    const uint32_t end = std::min<uint32_t>(std::max(range.end, base) - base, size32(before));
+    if (begin >= end) continue;
+    const auto from = bound(begin);
+    const auto until = bound(end);
+    if (from && until) to.push_back({*from, *until});
+  }
+  return to;
+}
 
 }  // namespace
 
@@ -89,17 +116,19 @@ void AddedTokens::read(const Json& entry, const Place& place, const Vocabulary& 
   by_id_[id] = std::move(token);
 }
 
-void AddedTokens::split(std::string_view text, const StringSet& set, uint32_t head,
-                        std::vector<Piece>& to) const {
+void AddedTokens::split(std::string_view text, std::span<const ByteRange> ranges, const StringSet& set,
+                        uint32_t head, std::vector<Piece>& to) const {
   const auto put = [&](std::size_t begin, std::size_t end, int32_t token) {
     if (begin >= end) return;
     to.push_back(piece_of(static_cast<uint32_t>(begin), static_cast<uint32_t>(end), head, token));
   };
   std::size_t done = 0;
-  if (!set.empty()) {
-    for (std::size_t at = set.candidate(text, 0); at < text.size(); at = set.candidate(text, at)) {
+  for (const ByteRange& range : ranges) {
+    if (set.empty()) break;
+    const std::string_view seen = text.substr(0, range.end);
+    for (std::size_t at = set.candidate(seen, range.begin); at < seen.size(); at = set.candidate(seen, at)) {
       int32_t id = -1;
-      const std::size_t bytes = set.longest(text, at, id);
+      const std::size_t bytes = set.longest(seen, at, id);
       if (bytes == 0) {
         ++at;
         continue;
@@ -126,11 +155,12 @@ void AddedTokens::split(std::string_view text, const StringSet& set, uint32_t he
   put(done, text.size(), -1);
 }
 
-void AddedTokens::extract(std::string_view text, const Normalizer& normalizer, Pieces& to) const {
+void AddedTokens::extract(std::string_view text, std::span<const ByteRange> ranges, const Normalizer& normalizer,
+                          Pieces& to) const {
   to.text.clear();
   to.list.clear();
   std::vector<Piece> outer, inner;
-  split(text, plain_, text.empty() ? 0 : character_at(text, 0).bytes, outer);
+  split(text, ranges, plain_, text.empty() ? 0 : character_at(text, 0).bytes, outer);
   std::string rest;
   for (const Piece& piece : outer) {
     const auto base = size32(to.text);
@@ -138,12 +168,15 @@ void AddedTokens::extract(std::string_view text, const Normalizer& normalizer, P
       to.list.push_back({base, base, 0, piece.token});
       continue;
     }
-    rest.assign(text.substr(piece.begin, piece.end - piece.begin));
+    const std::string_view before = text.substr(piece.begin, piece.end - piece.begin);
+    rest.assign(before);
     uint32_t head = piece.head;
     normalizer.apply(rest, head);
     to.text += rest;
     inner.clear();
-    split(rest, normalized_, head, inner);
+    std::vector<ByteRange> kept;
+    if (!normalized_.empty()) kept = normalized_ranges(before, rest, ranges, piece.begin, normalizer);
+    split(rest, kept, normalized_, head, inner);
     for (const Piece& p : inner) to.list.push_back({base + p.begin, base + p.end, p.head, p.token});
   }
 }

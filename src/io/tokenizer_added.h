@@ -2,6 +2,7 @@
 
 #include <array>
 #include <map>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -49,8 +50,9 @@ class AddedTokens {
   AddedTokens(const Json& list, const Place& place, const Vocabulary& model, const Normalizer& normalizer);
 
   /// Cuts the valid text into pieces: tokens that are not normalised first, then, each rest normalised, the
-  /// others.
-  void extract(std::string_view text, const Normalizer& normalizer, Pieces& to) const;
+  /// others. Only tokens that lie wholly in one of the ranges, which are in order and do not touch, count.
+  void extract(std::string_view text, std::span<const ByteRange> ranges, const Normalizer& normalizer,
+               Pieces& to) const;
 
   const AddedToken* find(int64_t id) const;
   int32_t find(std::string_view content) const;  ///< -1 if there is none
@@ -60,8 +62,9 @@ class AddedTokens {
  private:
   void read(const Json& entry, const Place& place, const Vocabulary& model, const Normalizer& normalizer,
             int64_t& next_id);
-  /// Matches in text[from, to) as pieces with their ids, the rests between them with -1.
-  void split(std::string_view text, const StringSet& set, uint32_t head, std::vector<Piece>& to) const;
+  /// Matches in the ranges as pieces with their ids, the rests between them with -1.
+  void split(std::string_view text, std::span<const ByteRange> ranges, const StringSet& set, uint32_t head,
+             std::vector<Piece>& to) const;
 
   std::unordered_map<int64_t, AddedToken> by_id_;
   std::unordered_map<std::string, int64_t> ids_;

@@ -51,6 +51,11 @@ std::vector<Link> links_of(const Json& json, const Place& place, std::string_vie
 /// The one character of a string such as "replacement": "▁".
 char32_t character_of(const std::string& text, const Place& place);
 
+/// [begin, end) of a text, in bytes.
+struct ByteRange {
+  uint32_t begin, end;
+};
+
 /// A piece of the text that awaits the model, or an added token that was found in it.
 struct Piece {
   uint32_t begin, end;

@@ -15,8 +15,9 @@ bool has_weights(const fs::path& folder, const std::string& stem) {
          fs::exists(folder / (stem + ".safetensors.index.json"));
 }
 
-/// What the vision tower gets must be what its positions were made for, unless it can resize them.
-void check_image_size(VisionConfig& vision, const PreprocessConfig& preprocess, const fs::path& folder) {
+}  // namespace
+
+void fit_to_pictures(VisionConfig& vision, const PreprocessConfig& preprocess, const fs::path& folder) {
   const Extent made = output_extent(preprocess, folder);
   vision.image_height = made.height, vision.image_width = made.width;
   require_data(made.height >= vision.patch_height && made.width >= vision.patch_width, folder,
@@ -27,8 +28,6 @@ void check_image_size(VisionConfig& vision, const PreprocessConfig& preprocess, 
                folder, "preprocessing makes ", made.height, " x ", made.width, ", but the model takes ",
                vision.table_height, " x ", vision.table_width);
 }
-
-}  // namespace
 
 ModelConfig read_model_config(const fs::path& folder) {
   require_data(fs::is_directory(folder), folder, "no folder of a model");
@@ -54,7 +53,7 @@ ModelConfig read_model_config(const fs::path& folder) {
   if (config.vision && !config.preprocess) config.preprocess = read_hugging_face_preprocess(folder);
   if (config.text && !config.text_input)
     config.text_input = read_hugging_face_text_input(folder, config.family, config.text->context);
-  if (config.vision) check_image_size(*config.vision, *config.preprocess, folder);
+  if (config.vision) fit_to_pictures(*config.vision, *config.preprocess, folder);
   return config;
 }
 

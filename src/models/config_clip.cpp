@@ -21,7 +21,9 @@ BlocksConfig read_blocks(Fields& fields, int64_t width, int64_t heads) {
   return blocks;
 }
 
-VisionConfig read_vision(Fields fields, int64_t projection) {
+}  // namespace
+
+VisionConfig read_clip_vision(Fields fields, int64_t projection) {
   VisionConfig vision;
   vision.blocks = read_blocks(fields, 768, 12);
   vision.channels = fields.integer_or("num_channels", 3, 3, 3);
@@ -35,10 +37,13 @@ VisionConfig read_vision(Fields fields, int64_t projection) {
   vision.norm_eps = vision.blocks.eps;
   vision.projection = projection;
   ignore_bookkeeping(fields);
-  fields.ignore({"projection_dim", "pad_token_id", "eos_token_id"});
+  // A vocabulary is what LLaVA once wrote into its nested configuration.
+  fields.ignore({"projection_dim", "pad_token_id", "eos_token_id", "vocab_size"});
   fields.finish();
   return vision;
 }
+
+namespace {
 
 TextConfig read_text(Fields fields, int64_t projection) {
   TextConfig text;
@@ -82,7 +87,7 @@ ModelConfig read_clip_config(Fields fields, const std::string& model_type, const
   if (model_type == "clip") {
     if (architecture != "" && architecture != "CLIPModel") throw unknown("CLIPModel");
     const int64_t projection = fields.integer_or("projection_dim", 512, 1, max_width);
-    config.vision = read_vision(tower(fields, "vision_config"), projection);
+    config.vision = read_clip_vision(tower(fields, "vision_config"), projection);
     config.text = read_text(tower(fields, "text_config"), projection);
     ignore_bookkeeping(fields);
     fields.ignore({"text_config_dict", "vision_config_dict", "pad_token_id", "eos_token_id"});
@@ -98,7 +103,7 @@ ModelConfig read_clip_config(Fields fields, const std::string& model_type, const
   const int64_t projection =
       architecture == plain ? 0 : fields.integer_or("projection_dim", 512, 1, max_width);
   if (vision)
-    config.vision = read_vision(std::move(fields), projection);
+    config.vision = read_clip_vision(std::move(fields), projection);
   else
     config.text = read_text(std::move(fields), projection);
   return config;

@@ -1,5 +1,7 @@
 #include <unisim/error.h>
 
+#include <utility>
+
 #include "config_readers.h"
 
 namespace unisim {
@@ -34,7 +36,7 @@ BlocksConfig read_blocks(Fields& fields) {
 
 // transformers' Dinov2Config and Dinov2WithRegistersConfig; the two differ in the default patch, in the
 // registers and in how positions are resized.
-ModelConfig read_dinov2_config(Fields fields, const std::string& model_type) {
+VisionConfig read_dinov2_vision(Fields fields, const std::string& model_type) {
   const bool registers = model_type == "dinov2_with_registers";
   const int64_t patch_default = registers ? 16 : 14;
   VisionConfig vision;
@@ -56,11 +58,14 @@ ModelConfig read_dinov2_config(Fields fields, const std::string& model_type) {
   fields.ignore({"layerscale_value", "use_mask_token", "apply_layernorm", "reshape_hidden_states",
                  "out_features", "out_indices", "stage_names", "_out_features", "_out_indices"});
   fields.finish();
+  return vision;
+}
 
+ModelConfig read_dinov2_config(Fields fields, const std::string& model_type) {
   ModelConfig config;
   config.family = "dinov2";
   config.layout = Layout::HuggingFaceDinov2;
-  config.vision = vision;
+  config.vision = read_dinov2_vision(std::move(fields), model_type);
   return config;
 }
 

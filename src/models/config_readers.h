@@ -21,6 +21,12 @@ ModelConfig read_siglip_config(Fields fields, const std::string& model_type);
 ModelConfig read_dinov2_config(Fields fields, const std::string& model_type);
 ModelConfig read_vit_config(Fields fields);
 
+/// The image tower of one configuration, whole.
+VisionConfig read_clip_vision(Fields fields, int64_t projection);
+/// `whole`: with its head, without which there is no row for a picture.
+VisionConfig read_siglip_vision(Fields fields, bool whole);
+VisionConfig read_dinov2_vision(Fields fields, const std::string& model_type);
+
 /// Bounds of what a model may ask for: beyond every published one, and small enough that no product
 /// overflows.
 inline constexpr int64_t max_width = 65'536;
@@ -62,6 +68,11 @@ PreprocessConfig read_timm_preprocess(Fields& pretrained, Extent image);
 
 /// What preprocessing makes of every picture; DataError naming the file if pictures would differ in size.
 Extent output_extent(const PreprocessConfig& preprocess, const std::filesystem::path& file);
+
+/// Gives the tower the size of what preprocessing makes, which must be what its positions were made for unless it can
+/// resize them: else DataError.
+void fit_to_pictures(VisionConfig& vision, const PreprocessConfig& preprocess,
+                     const std::filesystem::path& folder);
 
 /// A tower of timm by its architecture's name; `overlay` are arguments as model_args has them, `pool` and
 /// `image` stand in for a global_pool and img_size that nothing else gives.

@@ -21,7 +21,9 @@ BlocksConfig read_blocks(Fields& fields) {
   return blocks;
 }
 
-VisionConfig read_vision(Fields fields) {
+}  // namespace
+
+VisionConfig read_siglip_vision(Fields fields, bool whole) {
   VisionConfig vision;
   vision.blocks = read_blocks(fields);
   vision.channels = fields.integer_or("num_channels", 3, 3, 3);
@@ -36,12 +38,17 @@ VisionConfig read_vision(Fields fields) {
                                               .activation = vision.blocks.activation,
                                               .eps = vision.blocks.eps};
   // Without its head the model has patches, but no row for a picture.
-  fields.only("vision_use_head", true);
+  if (whole)
+    fields.only("vision_use_head", true);
+  else
+    fields.ignore({"vision_use_head"});
   ignore_bookkeeping(fields);
   fields.ignore({"pad_token_id", "eos_token_id"});
   fields.finish();
   return vision;
 }
+
+namespace {
 
 TextConfig read_text(Fields fields) {
   TextConfig text;
@@ -69,11 +76,11 @@ ModelConfig read_siglip_config(Fields fields, const std::string& model_type) {
   config.family = "siglip";
   config.layout = Layout::HuggingFaceSiglip;
   if (model_type == "siglip_vision_model") {
-    config.vision = read_vision(std::move(fields));
+    config.vision = read_siglip_vision(std::move(fields), true);
   } else if (model_type == "siglip_text_model") {
     config.text = read_text(std::move(fields));
   } else {
-    config.vision = read_vision(fields.object("vision_config"));
+    config.vision = read_siglip_vision(fields.object("vision_config"), true);
     config.text = read_text(fields.object("text_config"));
     ignore_bookkeeping(fields);
     fields.ignore({"pad_token_id", "eos_token_id"});

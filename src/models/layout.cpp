@@ -72,6 +72,22 @@ VisionNames dinov2_vision(FeedForward feed_forward) {
       .harmless = {"*embeddings.mask_token", "classifier.*"}};
 }
 
+VisionNames internvl_vision() {
+  return {.patch = "embeddings.patch_embeddings.projection",
+          .class_token = "embeddings.cls_token",
+          .positions = "embeddings.position_embeddings",
+          .block = {.stack = "encoder.layer.",
+                    .norm1 = "layernorm_before",
+                    .qkv = {"attention.q_proj", "attention.k_proj", "attention.v_proj"},
+                    .proj = "attention.projection_layer",
+                    .scale1 = "lambda_1",
+                    .norm2 = "layernorm_after",
+                    .fc1 = "mlp.fc1",
+                    .fc2 = "mlp.fc2",
+                    .scale2 = "lambda_2"},
+          .harmless = {"*embeddings.mask_token"}};
+}
+
 VisionNames vit_vision() {
   return {
       .patch = "embeddings.patch_embeddings.projection",
@@ -171,14 +187,6 @@ TextNames open_clip_text(const std::string& prefix, const TextConfig& text) {
           .harmless = with(open_clip_besides, {"visual.*"})};
 }
 
-/// The first prefix under which the file has the tensor; else the first, for the message that follows.
-std::string prefix_of(const Weights& weights, const std::vector<std::string>& prefixes,
-                      const std::string& tensor) {
-  for (const std::string& prefix : prefixes)
-    if (weights.has(prefix + tensor)) return prefix;
-  return prefixes.front();
-}
-
 std::vector<std::string> vision_prefixes(const ModelConfig& model) {
   switch (model.layout) {
     case Layout::HuggingFaceClip:
@@ -197,6 +205,26 @@ std::vector<std::string> vision_prefixes(const ModelConfig& model) {
 }
 
 }  // namespace
+
+std::string prefix_in(const Weights& weights, const std::vector<std::string>& prefixes, const std::string& tensor) {
+  for (const std::string& prefix : prefixes)
+    if (weights.has(prefix + tensor)) return prefix;
+  return prefixes.front();
+}
+
+VisionNames nested_vision_names(const std::string& model_type, const VisionConfig& vision,
+                                const std::vector<std::string>& prefixes, const Weights& weights) {
+  const auto names_of = [&]() -> VisionNames {
+    if (model_type == "clip_vision_model") return clip_vision();
+    if (model_type == "siglip_vision_model") return siglip_vision();
+    if (model_type == "internvl_vision") return internvl_vision();
+    if (model_type == "dinov2") return dinov2_vision(vision.blocks.feed_forward);
+    throw std::logic_error("[nested_vision_names] unknown model_type " + model_type);
+  };
+  VisionNames names = names_of();
+  names.prefix = prefix_in(weights, prefixes, weight_of(names.patch));
+  return names;
+}
 
 VisionNames vision_names(const ModelConfig& model, const Weights& weights) {
   const VisionConfig& vision = *model.vision;
@@ -218,14 +246,14 @@ VisionNames vision_names(const ModelConfig& model, const Weights& weights) {
     throw std::logic_error("[vision_names] unknown layout");
   };
   VisionNames names = names_of();
-  names.prefix = prefix_of(weights, vision_prefixes(model), weight_of(names.patch));
+  names.prefix = prefix_in(weights, vision_prefixes(model), weight_of(names.patch));
   return names;
 }
 
 TextNames text_names(const ModelConfig& model, const Weights& weights) {
   const auto named = [&](const std::vector<std::string>& prefixes, const std::string& tokens,
                          const auto& names_at) {
-    const std::string prefix = prefix_of(weights, prefixes, tokens);
+    const std::string prefix = prefix_in(weights, prefixes, tokens);
     TextNames names = names_at(prefix);
     names.prefix = prefix;
     return names;

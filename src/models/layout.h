@@ -61,6 +61,20 @@ struct TextNames {
   std::vector<std::string> harmless = {};
 };
 
+/// linear_1 and linear_2 of a vision-language model's projector; the norm is InternVL's alone.
+struct ProjectorNames {
+  std::string prefix = {};
+  std::vector<std::string> harmless = {};
+};
+
+/// The names of an image tower inside of another model, by its model_type, under the first of the prefixes that the file
+/// has. Harmless is what the class has besides.
+VisionNames nested_vision_names(const std::string& model_type, const VisionConfig& vision,
+                                const std::vector<std::string>& prefixes, const Weights& weights);
+
+/// The first prefix under which the file has the tensor; else the first, for the message that follows.
+std::string prefix_in(const Weights& weights, const std::vector<std::string>& prefixes, const std::string& tensor);
+
 /// The names in this file: where a layout knows several prefixes ("vision_model." or none), the one that the
 /// file has.
 VisionNames vision_names(const ModelConfig& model, const Weights& weights);

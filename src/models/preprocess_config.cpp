@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "config_readers.h"
+#include "config_vlm.h"
 #include "io/file.h"
 
 namespace unisim {
@@ -28,6 +28,7 @@ struct ProcessorDefaults {
   int64_t resample;
   const std::vector<double>* mean;
   const std::vector<double>* std;
+  bool cuts = false;  ///< or pads: what a vision-language model's does, and an encoder's never
 };
 
 const ProcessorDefaults processors[] = {
@@ -37,18 +38,23 @@ const ProcessorDefaults processors[] = {
     {"SiglipImageProcessor", true, false, false, 3, &half, &half},
     {"ViTImageProcessor", true, true, false, 2, &half, &half},
     {"ViTFeatureExtractor", true, true, false, 2, &half, &half},
+    {"LlavaImageProcessor", false, false, true, 3, &openai_mean, &openai_std, true},
+    {"LlavaOnevisionImageProcessor", true, false, false, 3, &openai_mean, &openai_std, true},
+    {"GotOcr2ImageProcessor", true, true, false, 3, &openai_mean, &openai_std, true},
 };
 
 /// The class by its name, without the "Fast" or "Pil" that tells transformers' implementations apart.
-const ProcessorDefaults& processor_of(Fields& fields) {
+const ProcessorDefaults& processor_of(Fields& fields, bool encoder) {
   const char* key = fields.has("image_processor_type") ? "image_processor_type" : "feature_extractor_type";
   if (key == std::string_view("image_processor_type")) fields.ignore({"feature_extractor_type"});
   std::string name = fields.string(key);
   for (const std::string_view ending : {"Fast", "Pil"})
     if (name.ends_with(ending)) name.resize(name.size() - ending.size());
   for (const ProcessorDefaults& known : processors)
-    if (known.name == name) return known;
-  fields.unsupported(key, "CLIPImageProcessor, BitImageProcessor, SiglipImageProcessor, ViTImageProcessor");
+    if (known.name == name && !(encoder && known.cuts)) return known;
+  std::string names("CLIPImageProcessor, BitImageProcessor, SiglipImageProcessor, ViTImageProcessor");
+  if (!encoder) names += ", LlavaImageProcessor, LlavaOnevisionImageProcessor, GotOcr2ImageProcessor";
+  fields.unsupported(key, names);
 }
 
 /// Three values, or one for all channels.
@@ -67,7 +73,7 @@ void require_stds(const Fields& fields, std::string_view key, const std::vector<
 
 void read_resize(Fields& fields, const ProcessorDefaults& processor, PreprocessConfig& out) {
   out.rule = processor.exact ? ResizeRule::Exact : ResizeRule::ShortestEdge;
-  out.resize_height = out.resize_width = 224;
+  out.resize_height = out.resize_width = processor.exact && processor.cuts ? 384 : 224;
   const bool square = fields.boolean_or("default_to_square", processor.square);
   if (!fields.has("size")) return;
   if (!fields.value("size").is_object()) {
@@ -101,9 +107,26 @@ void read_crop(Fields& fields, PreprocessConfig& out) {
   size.finish();
 }
 
-PreprocessConfig read_processor(Fields fields) {
-  const ProcessorDefaults& processor = processor_of(fields);
-  PreprocessConfig out;
+/// How pictures are squared or cut, where the class does it.
+void read_cutting(Fields& fields, PictureProcessor& out) {
+  if (out.name == "LlavaImageProcessor") {
+    out.square = fields.boolean_or("do_pad", false);
+  } else if (out.name == "LlavaOnevisionImageProcessor") {
+    out.grids = grids_or(fields, "image_grid_pinpoints", onevision_grids());
+    fields.ignore({"do_pad"});  // of batches, with tiles that nothing looks at
+  } else if (out.name == "GotOcr2ImageProcessor") {
+    out.least_tiles = fields.integer_or("min_patches", 1, 1, 4'096);
+    out.most_tiles = fields.integer_or("max_patches", 12, 1, 4'096);
+    // InternVL's own processor says true, whatever stands here.
+    fields.ignore({"crop_to_patches"});
+  }
+}
+
+PictureProcessor read_processor(Fields fields, bool encoder) {
+  const ProcessorDefaults& processor = processor_of(fields, encoder);
+  PictureProcessor read{.name = std::string(processor.name)};
+  if (processor.cuts) read_cutting(fields, read);
+  PreprocessConfig& out = read.tile;
   if (fields.boolean_or("do_resize", true))
     read_resize(fields, processor, out);
   else
@@ -124,7 +147,7 @@ PreprocessConfig read_processor(Fields fields) {
   } else {
     fields.ignore({"image_mean", "image_std"});
   }
-  fields.only("do_pad", false);
+  if (!processor.cuts) fields.only("do_pad", false);
   fields.only("use_square_size", false);
   // Pictures are RGB by the time they come here. The rest says where and in what shape transformers returns
   // them.
@@ -133,27 +156,33 @@ PreprocessConfig read_processor(Fields fields) {
                  "disable_grouping", "pad_size", "image_seq_length", "_processor_class",
                  "_valid_processor_keys", "backend", "image_token_id"});
   fields.finish();
-  return out;
+  return read;
 }
 
-}  // namespace
-
-PreprocessConfig read_hugging_face_preprocess(const fs::path& folder) {
+PictureProcessor read_processor_of(const fs::path& folder, bool encoder) {
   // transformers 5 looks into processor_config.json first.
   if (const fs::path file = folder / "processor_config.json"; fs::exists(file)) {
     const Json json = read_json(file);
     require_data(json.is_object(), file, "expected an object at the top");
     if (json.contains("image_processor")) {
       require_data(json["image_processor"].is_object(), file, "image_processor is no object");
-      return read_processor(Fields(json["image_processor"], file, "image_processor"));
+      return read_processor(Fields(json["image_processor"], file, "image_processor"), encoder);
     }
   }
   const fs::path file = folder / "preprocessor_config.json";
   require_data(fs::exists(file), folder, "no preprocessor_config.json (and no image_processor in a ",
                "processor_config.json): how pictures are to be prepared is not said, and is never guessed");
   const Json json = read_json(file);
-  return read_processor(Fields(json, file));
+  return read_processor(Fields(json, file), encoder);
 }
+
+}  // namespace
+
+PreprocessConfig read_hugging_face_preprocess(const fs::path& folder) {
+  return read_processor_of(folder, true).tile;
+}
+
+PictureProcessor read_picture_processor(const fs::path& folder) { return read_processor_of(folder, false); }
 
 Extent output_extent(const PreprocessConfig& preprocess, const fs::path& file) {
   if (preprocess.crop_height > 0) return {preprocess.crop_height, preprocess.crop_width};

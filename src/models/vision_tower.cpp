@@ -3,10 +3,10 @@
 #include <ATen/ops/cat.h>
 #include <unisim/error.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
-#include "layout.h"
 #include "positions.h"
 #include "wants.h"
 
@@ -36,11 +36,14 @@ int64_t patches_of(const VisionConfig& config, const Tensor& pixels) {
 
 VisionTower VisionTower::load(const ModelConfig& model, const Weights& weights) {
   require(model.vision.has_value(), "[VisionTower] the model has no image tower");
-  const VisionConfig& config = *model.vision;
+  return load(*model.vision, vision_names(model, weights), weights);
+}
+
+VisionTower VisionTower::load(const VisionConfig& config, const VisionNames& names, const Weights& weights) {
   require(!(config.final_norm && config.pool_norm),
           "[VisionTower] one last norm is known, not both final_norm and pool_norm");
   VisionTower tower(config, weights.device(), weights.dtype());
-  weights.fill(vision_wants(config, vision_names(model, weights), tower.weights_));
+  weights.fill(vision_wants(config, names, tower.weights_));
   const bool known = config.image_height > 0 && config.position_resize != PositionResize::Refused;
   tower.image_height_ = known ? config.image_height : config.table_height;
   tower.image_width_ = known ? config.image_width : config.table_width;
@@ -169,6 +172,25 @@ Tensor VisionTower::hidden_state(const Tensor& pixels, int64_t k, const AfterEac
   return run("hidden_state", pixels, after_each,
              {prefix_tokens(config_) + patches_of(config_, pixels), config_.blocks.width},
              [&](const Tensor& items, const Tensor& positions) { return hidden(items, positions, k); });
+}
+
+Tensor VisionTower::hidden_states(std::string_view operation, const Tensor& pixels,
+                                  std::span<const int64_t> layers) const {
+  check_pixels(operation, pixels);
+  int64_t last = 0;
+  for (const int64_t k : layers) last = std::max(last, checked_layer(operation, k));
+  const auto count = static_cast<int64_t>(layers.size());
+  return run(operation, pixels, {}, {prefix_tokens(config_) + patches_of(config_, pixels), count * config_.blocks.width},
+             [&](const Tensor& items, const Tensor& positions) {
+               Tensor x = embeddings(items, positions);
+               std::vector<Tensor> taken(layers.size());
+               for (int64_t k = 0;; ++k) {
+                 for (std::size_t i = 0; i < layers.size(); ++i)
+                   if (layers[i] == k) taken[i] = x;
+                 if (k == last) return at::cat(taken, -1);
+                 x = run_block(config_.blocks, weights_.blocks[static_cast<std::size_t>(k)], x);
+               }
+             });
 }
 
 Tensor VisionTower::patch_tokens(const Tensor& pixels, std::optional<int64_t> layer,

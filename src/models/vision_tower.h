@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "blocks.h"
 #include "config.h"
 #include "each_item.h"
+#include "layout.h"
 #include "weights.h"
 
 namespace unisim {
@@ -42,6 +44,8 @@ struct VisionWeights {
 class VisionTower {
  public:
   static VisionTower load(const ModelConfig& model, const Weights& weights);
+  /// A tower inside of another model; names as nested_vision_names gives them.
+  static VisionTower load(const VisionConfig& config, const VisionNames& names, const Weights& weights);
 
   const VisionConfig& config() const { return config_; }
   const VisionWeights& weights() const { return weights_; }
@@ -64,6 +68,9 @@ class VisionTower {
   /// [n, tokens, width] float32: transformers' hidden_states[k] (0: what enters the first block, after
   /// norm_pre; k: after block k; no final norm).
   Tensor hidden_state(const Tensor& pixels, int64_t k, const AfterEach& after_each = {}) const;
+
+  /// The same of several, side by side: [n, tokens, width * layers].
+  Tensor hidden_states(std::string_view operation, const Tensor& pixels, std::span<const int64_t> layers) const;
 
   /// [n, patches, width] float32, class and register tokens left out: hidden_state(layer) as it stands;
   /// without a layer the last one through the last norm (CLIP: post_layernorm over all patches, while

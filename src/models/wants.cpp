@@ -2,6 +2,8 @@
 
 #include <unisim/error.h>
 
+#include "vlm_vision.h"
+
 namespace unisim {
 namespace {
 
@@ -116,6 +118,15 @@ Wants vision_wants(const VisionConfig& config, const VisionNames& names, VisionW
     ask_pool(*config.attention_pool, width, names.pool, asking, into.pool);
   if (config.projection > 0)
     file.projection(into.projection, names.projection, config.projection, width, config.projection_bias);
+  return wants;
+}
+
+Wants projector_wants(const ProjectorConfig& config, const ProjectorNames& names, Projector& into) {
+  Wants wants{.reader = "projector", .tensors = {}, .harmless = names.harmless};
+  const Asking asking(wants, names.prefix);
+  if (config.norm) asking.norm(into.norm, "layer_norm", config.in, 1e-5);
+  asking.linear(into.linear_1, "linear_1", config.out, config.in, config.bias);
+  asking.linear(into.linear_2, "linear_2", config.out, config.out, config.bias);
   return wants;
 }
 

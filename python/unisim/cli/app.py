@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from unisim.cli import (
+    ask,
     compare,
     convert,
     doctor,
@@ -77,6 +78,12 @@ _command(
 _command(importing.importing, "unisim import distortions photos -o task", name="import")
 _command(evaluate.evaluate, "unisim evaluate task --metric lpips-alex --metric ssim --report report.html")
 _command(leaderboard.leaderboard, "unisim leaderboard results.json --json")
+add(
+    app,
+    ask.ask,
+    'unisim ask llava-onevision-qwen2-0.5b "Which is sharper, <image> or <image>?" a.jpg b.jpg --choices A B',
+    cls=ask.ManyChoices,
+)
 _command(doctor.doctor, "unisim doctor dinov2-vits14-saliency")
 app.add_typer(score.score_app, name="score")
 app.add_typer(mmvp.mmvp_app, name="mmvp")

@@ -15,7 +15,7 @@ def compare(
         typer.Argument(
             metavar="METRIC",
             help="lpips-alex, lpips-vgg, ssim, ms-ssim, psnr, gmsd, dists:MODEL, dreamsim:MODEL, "
-            "encoder:MODEL[,layer=9,pool=mean], or, with --text, clipscore:MODEL.",
+            "encoder:MODEL[,layer=9,pool=mean], or, with --text, clipscore:MODEL, vlm:MODEL.",
         ),
     ],
     images: Annotated[
@@ -37,7 +37,7 @@ def compare(
     Whether more or less of it means more alike is printed too. In JSON a score without bound (the PSNR of equal
     images) is null.
     """
-    name, options = names.split(metric)
+    name, options = names.split(metric, names.METRIC)
     if text is None and len(images) < 2:
         raise typer.BadParameter("one image alone: give at least two, or one and --text")
     import unisim

@@ -25,6 +25,10 @@ def evaluate(
     mode: Annotated[
         Mode, typer.Option("--mode", help="How an image-text encoder is asked about quality.")
     ] = "naive",
+    examples: Annotated[
+        Path | None,
+        typer.Option("--examples", metavar="TASK", help="Solved items for vlm:FOLDER,shots=K come from here."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="OUT.json", help="Every item's scores, for later.")
     ] = None,
@@ -53,7 +57,7 @@ def evaluate(
     a metric finds candidates equal it is taken to have chosen the first; such ties are counted.
     """
     output = Output(json, quiet, no_progress, color)
-    split = [names.split(one) for one in metric]
+    split = [names.split(one, names.METRIC) for one in metric]
     import unisim
     from unisim import results, whole_files
     from unisim.cache import cache_folder
@@ -62,13 +66,14 @@ def evaluate(
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
     tasks = [unisim.Task.load(one, data) for one in task]
+    solved = unisim.Task.load(examples, data) if examples else None
     found: list[results.Result] = []
     judges = [unisim.metric(name, **names.asked(options, device, dtype)) for name, options in split]
     for judge in judges:  # what one of them cannot do is said before hours of work
         for one in tasks:
             unisim.require_able(one, judge)
     with whole_files.written_whole(*([out] if out else []), *([report] if report else [])) as streams:
-        found = [_evaluate(output, one, judge, mode, kept) for judge in judges for one in tasks]
+        found = [_evaluate(output, one, judge, mode, kept, solved) for judge in judges for one in tasks]
         if out:
             streams[0].write(_stored(found))
         if report:
@@ -80,12 +85,14 @@ def evaluate(
         raise typer.Exit(PARTIAL)
 
 
-def _evaluate(output: Output, task: Any, judge: Any, mode: Mode, store: Path | None) -> dict[str, Any]:
+def _evaluate(
+    output: Output, task: Any, judge: Any, mode: Mode, store: Path | None, examples: Any
+) -> dict[str, Any]:
     import unisim
     from unisim import results
 
     with output.progress(f"{task.name}, {judge.name}") as progress:
-        evaluation = unisim.evaluate(task, judge, mode=mode, store=store, progress=progress)
+        evaluation = unisim.evaluate(task, judge, mode=mode, store=store, examples=examples, progress=progress)
     if evaluation.found:
         output.say(
             f"{task.name}, {judge.name}: {evaluation.computed} computed, {evaluation.found} found in the store"

@@ -1,13 +1,31 @@
 """Models and metrics as the command line names them: NAME[,key=value...]."""
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 
 _OPTION = re.compile(r",([a-z_]+)=([^,=]*)$")
 
-OPTIONS = {"layer": int, "pool": str}  # what may follow the name of an encoder or of its metric
+
+
+def _yes(value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise ValueError("yes or no")
+    return value == "yes"
+
+
+# What may follow the name of an encoder or of a metric, and how a value is said to be wrong.
+OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "layer": (int, "a whole number"),
+    "pool": (str, "a name"),
+    "mode": (str, "a name"),
+    "swap": (_yes, "yes or no"),
+    "shots": (int, "a whole number"),
+    "seed": (int, "a whole number"),
+    "reason": (_yes, "yes or no"),
+}
 
 
 def asked(options: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
@@ -17,7 +35,11 @@ def asked(options: dict[str, Any], device: str, dtype: str) -> dict[str, Any]:
     return options | {key: value for key, value, default in usual if value != default}
 
 
-def split(text: str) -> tuple[str, dict[str, Any]]:
+ENCODER = ("layer", "pool")
+METRIC = tuple(OPTIONS)
+
+
+def split(text: str, known: Sequence[str] = ENCODER) -> tuple[str, dict[str, Any]]:
     """The name and its options: "F,layer=9,pool=mean" is "F" and {"layer": 9, "pool": "mean"}.
 
     A comma that no key=value follows belongs to the name.
@@ -26,14 +48,15 @@ def split(text: str) -> tuple[str, dict[str, Any]]:
     name = text
     while found := _OPTION.search(name):
         key, value = found.groups()
-        if key not in OPTIONS:
-            raise typer.BadParameter(f"{text!r}: unknown option {key!r}; known are {', '.join(OPTIONS)}")
+        if key not in known:
+            raise typer.BadParameter(f"{text!r}: unknown option {key!r}; known are {', '.join(known)}")
         if key in options:
             raise typer.BadParameter(f"{text!r}: {key} is given twice")
+        reads, kind = OPTIONS[key]
         try:
-            options[key] = OPTIONS[key](value)
+            options[key] = reads(value)
         except ValueError:
-            raise typer.BadParameter(f"{text!r}: {key} takes a whole number, not {value!r}") from None
+            raise typer.BadParameter(f"{text!r}: {key} takes {kind}, not {value!r}") from None
         name = name[: found.start()]
     if not name:
         raise typer.BadParameter(f"{text!r} names nothing")

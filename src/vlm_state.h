@@ -1,0 +1,86 @@
+#pragma once
+
+#include <unisim/vlm.h>
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/decoder.h"
+#include "models/prompt.h"
+#include "models/vlm_config.h"
+#include "models/vlm_vision.h"
+#include "vlm_kept.h"
+
+/// Vlm inside: a prompt is planned (pictures cut, ids made, nothing computed), then run.
+namespace unisim {
+
+/// A prompt as it will be run.
+struct PlannedPrompt {
+  PromptParts parts = {};
+  EncodedPrompt encoded = {};
+  std::vector<const Image*> images = {};
+  std::vector<TilePlan> plans = {};
+  std::vector<std::string> contents = {};  ///< of each picture: SHA-256 of its pixels and of how it is cut
+  PromptKey key = {};
+  std::vector<std::vector<int64_t>> answers = {};  ///< ids of each choice
+
+  int64_t rows() const { return static_cast<int64_t>(encoded.ids.size()); }
+  int64_t longest_answer() const;
+};
+
+/// Rows in common with what is kept that are worth it.
+inline constexpr int64_t kLeastKept = 16;
+
+/// What is asked: turns whose pictures stand in `images`, in order.
+struct VlmAsked {
+  std::vector<const Image*> images = {};
+  std::vector<PromptTurn> turns = {};
+  std::vector<std::string> choices = {};
+  std::string template_name = {};
+};
+
+/// As Vlm's own calls have it.
+VlmAsked asked_of(std::span<const Image> images, const std::string& prompt, const PromptOptions& options);
+
+/// Log probabilities of the tokens of each choice, one after the other.
+using TokenLogs = std::vector<std::vector<double>>;
+
+struct Vlm::State {
+  std::string name;
+  VlmConfig config;
+  VlmOptions options;
+  int64_t parameters = 0;
+  std::unique_ptr<const VlmVision> vision;
+  std::unique_ptr<const Decoder> decoder;
+  std::unique_ptr<const PromptEncoder> prompts;
+
+  mutable std::mutex mutex;  ///< one run at a time: of what follows
+  mutable KeptFeatures features{0};
+  mutable KeptPrefixes prefixes{0};
+  mutable VlmCounts counts;
+
+  /// Throws std::invalid_argument as Vlm::choose says; `room` is how many tokens may follow.
+  PlannedPrompt plan(const char* operation, const VlmAsked& asked, int64_t room) const;
+
+  Generated generate(const PlannedPrompt& prompt, const GenerateOptions& asked) const;
+
+  /// What follows is called with the mutex held.
+
+  /// Rows of a picture, computed or found.
+  Tensor rows_of(const PlannedPrompt& prompt, std::size_t picture) const;
+  /// Rows [from, prompt.rows()) as the decoder takes them: [rows - from, width].
+  Tensor embedded(const PlannedPrompt& prompt, int64_t from) const;
+  /// Log probabilities of all choices of all prompts, in one run. `keep`: behind what is kept of prompts before, and kept
+  /// for those that come.
+  std::vector<TokenLogs> answer_logs(std::span<const PlannedPrompt> prompts, bool keep) const;
+};
+
+/// By the rules of Vlm::choose.
+Choice choice_of(const TokenLogs& logs, const ChooseOptions& options);
+/// Throws std::invalid_argument where an option or the choices of a question are not what they should be.
+void check_choices(std::span<const std::string> choices, const ChooseOptions& options);
+
+}  // namespace unisim
