@@ -105,7 +105,14 @@ void bind_properties(py::class_<Vlm>& type) {
       .def_property_readonly("dtype", [](const Vlm& vlm) { return name_of(vlm.dtype()); }, "What is computed in.")
       .def_property_readonly("parameters", &Vlm::parameters, "Floating point numbers in the weights.")
       .def_property_readonly("context", &Vlm::context, "The longest sequence, in tokens.")
-      .def_property_readonly("facts", &Vlm::facts, "list of (str, str): what the folder says, for people.")
+      .def_property_readonly(
+          "facts",
+          [](const Vlm& vlm) {
+            py::dict facts;
+            for (const auto& [name, value] : vlm.facts()) facts[py::str(name)] = value;
+            return facts;
+          },
+          "dict of str: what the folder says, and the memory that it takes, for people.")
       .def_property_readonly("counts", &Vlm::counts, "VlmCounts.")
       .def("__repr__", [](const Vlm& vlm) { return "<unisim.Vlm " + vlm.name() + ">"; });
 }

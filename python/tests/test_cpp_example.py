@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import tiny_vlms
 import unisim
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +34,8 @@ def config_folder(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def alike(tmp_path_factory):
-    """The program."""
+def programs(tmp_path_factory):
+    """The folder of the programs."""
     if not shutil.which("cmake"):
         pytest.skip("no cmake")
     folder = tmp_path_factory.mktemp("cpp")
@@ -42,7 +43,12 @@ def alike(tmp_path_factory):
     run("cmake", "-S", ROOT / "examples" / "cpp", "-B", folder / "build", f"-Dunisim_DIR={config_folder(folder)}",
         f"-DUNISIM_TORCH_ROOT={torch_root}")  # fmt: skip
     run("cmake", "--build", folder / "build")
-    return folder / "build" / "alike"
+    return folder / "build"
+
+
+@pytest.fixture
+def alike(programs):
+    return programs / "alike"
 
 
 def digits(value):
@@ -83,6 +89,27 @@ def test_a_metric_has_the_same_digits_in_cpp_python_and_on_the_command_line(alik
     assert [line for line in lines if line.startswith("score")] == expected
     printed = run(sys.executable, "-m", "unisim", "compare", "--json", name, *different).stdout
     assert [item["score"] for item in json.loads(printed)["scores"]] == scores
+
+
+def test_a_model_that_is_asked_has_the_same_digits_in_cpp_python_and_on_the_command_line(programs, tmp_path):
+    vlm = tiny_vlms.make("onevision", tmp_path / "onevision")
+    images = []
+    for k, picture in enumerate(tiny_vlms.pictures(2)):
+        images.append(tmp_path / f"{k}.png")
+        picture.save(images[-1])
+    prompt, choices = "Which is sharper, <image> or <image>?", ["A", "Image 2"]
+    lines = run(programs / "ask", vlm.folder, prompt, *choices, *images).stdout.splitlines()
+    ours = unisim.Vlm.load(vlm.folder)
+    choice = ours.choose([str(image) for image in images], prompt, choices)
+    expected = [f"choice {c} {digits(p)}" for c, p in zip(choices, choice.probabilities, strict=True)]
+    assert lines[:3] == [*expected, f"coverage {digits(choice.coverage)}"]
+    said = unisim.Vlm.load(vlm.folder).generate([str(image) for image in images], prompt, 8)
+    assert "\n".join(lines[3:]) == f"says {said}"
+    printed = json.loads(
+        run(sys.executable, "-m", "unisim", "ask", vlm.folder, prompt, *images, "--choices", *choices, "--json").stdout
+    )
+    assert [one["probability"] for one in printed["choices"]] == choice.probabilities
+    assert run(programs / "ask", expected=2).stderr.startswith("usage: ask")
 
 
 def test_an_error_is_one_line_that_names_the_folder(alike, data, tmp_path):

@@ -154,21 +154,33 @@ def _lpips(name: str) -> str:
 
 
 def model(name: str) -> Iterator[Check]:
-    """A model's files with their hashes, what it says about itself, and one embedding."""
+    """A model's files with their hashes, what it says about itself, and one embedding, or one question."""
     import unisim
+    from unisim.model_folder import VLM_FAMILIES, describe
     from unisim.rows import hashes
 
+    found = describe(name, Path(name))
+    asked = found is not None and found.family in VLM_FAMILIES
     try:
-        encoder = unisim.Encoder.load(name)
+        model = unisim.Vlm.load(name) if asked else unisim.Encoder.load(name)
     except Exception as error:
         yield Check(f"load {name}", False, f"{type(error).__name__}: {error}")
         return
-    yield Check("folder", True, str(encoder.folder))
-    for file, digest in hashes(Path(encoder.folder)).items():
+    yield Check("folder", True, str(model.folder))
+    for file, digest in hashes(Path(model.folder)).items():
         yield Check(file, True, f"sha256 {digest}")
-    for fact, value in encoder.facts.items():
+    for fact, value in model.facts.items():
         yield Check(fact, True, value)
-    yield _check("embed", lambda: _embed(encoder))
+    yield _check("choose", lambda: _choose(model)) if asked else _check("embed", lambda: _embed(model))
+
+
+def _choose(vlm: Any) -> str:
+    # As it stands, so that a folder whose template is not known is looked at too.
+    choice = vlm.choose([made_png(_PIXELS)], "<image>\nIs it red?", ["Yes", "No"], template="raw")
+    if not abs(sum(choice.probabilities) - 1) <= 1e-9:
+        raise ValueError(f"probabilities sum to {sum(choice.probabilities)}")
+    yes, no = choice.probabilities
+    return f"of a made picture: Yes {yes:.4f}, No {no:.4f}, coverage {choice.coverage:.3g}"
 
 
 def _embed(encoder: Any) -> str:

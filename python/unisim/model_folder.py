@@ -20,7 +20,14 @@ _FAMILIES = {
     "dinov2_with_registers": ("dinov2", None, "hidden_size"),
     "vit": ("vit", None, "hidden_size"),
     "lpips": ("lpips", None, "no width"),
+    "dists": ("dists", None, "no width"),
+    "dreamsim": ("dreamsim", None, "no width"),
+    "llava": ("llava", "text_config", "hidden_size"),
+    "llava_onevision": ("llava_onevision", "text_config", "hidden_size"),
+    "internvl": ("internvl", "text_config", "hidden_size"),
+    "llava_mof": ("llava_mof", "text_config", "hidden_size"),
 }
+VLM_FAMILIES = ("llava", "llava_onevision", "internvl", "llava_mof")
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ def _facts(folder: Path) -> tuple[str, int | None] | None:
     config = _json(folder / "config.json")
     if "pretrained_cfg" in config and str(config.get("architecture")).startswith("vit_"):
         return "vit", _whole(config.get("num_features"))
+    if "mm_vision_tower" in config:
+        return None  # the original LLaVA's layout, whose model_type may be llava too: `unisim convert vlm`
     if (known := _FAMILIES.get(str(config.get("model_type")))) is None:
         return None
     family, part, key = known

@@ -16,16 +16,26 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view families = "llava, llava_onevision, internvl, llava_mof";
 
-// What a class fills in where the configuration of its tower is absent as a whole; within one, the tower's own class does.
+// What a class fills in where the configuration of its tower is absent as a whole; within one, the tower's
+// own class does.
 const Json& llava_tower() {
-  static const Json tower = {{"model_type", "clip_vision_model"}, {"hidden_size", 1'024}, {"intermediate_size", 4'096},
-                             {"patch_size", 14},                  {"image_size", 336},    {"num_hidden_layers", 24},
-                             {"num_attention_heads", 16},         {"projection_dim", 768}};
+  static const Json tower = {{"model_type", "clip_vision_model"},
+                             {"hidden_size", 1'024},
+                             {"intermediate_size", 4'096},
+                             {"patch_size", 14},
+                             {"image_size", 336},
+                             {"num_hidden_layers", 24},
+                             {"num_attention_heads", 16},
+                             {"projection_dim", 768}};
   return tower;
 }
 const Json& onevision_tower() {
-  static const Json tower = {{"model_type", "siglip_vision_model"}, {"hidden_size", 1'152}, {"intermediate_size", 4'304},
-                             {"patch_size", 14},                    {"image_size", 384},    {"num_hidden_layers", 26},
+  static const Json tower = {{"model_type", "siglip_vision_model"},
+                             {"hidden_size", 1'152},
+                             {"intermediate_size", 4'304},
+                             {"patch_size", 14},
+                             {"image_size", 384},
+                             {"num_hidden_layers", 26},
                              {"num_attention_heads", 16}};
   return tower;
 }
@@ -52,7 +62,8 @@ void read_tower(Fields& top, VlmConfig& config, std::string_view type, const Jso
 
 /// `tied`: what the class says where the key is absent. Either place may say it.
 void read_decoder(Fields& top, VlmConfig& config, const std::string& type, bool tied) {
-  config.decoder = read_decoder_config(nested(top, "text_config", no_fields()), top.file(), "text_config", type);
+  config.decoder =
+      read_decoder_config(nested(top, "text_config", no_fields()), top.file(), "text_config", type);
   if (top.boolean_or("tie_word_embeddings", tied)) config.decoder.tied = true;
   config.projector.out = config.decoder.width;
 }
@@ -61,7 +72,8 @@ void read_decoder(Fields& top, VlmConfig& config, const std::string& type, bool 
 int64_t layer_of(const Fields& fields, std::string_view key, const Json& index, int64_t blocks) {
   const bool known = index.is_number_integer() && index.get<double>() >= static_cast<double>(-blocks - 1) &&
                      index.get<double>() <= static_cast<double>(blocks);
-  if (!known) fields.refuse(key, text_of("a hidden state from ", -blocks - 1, " to ", blocks, ", or a list of such"));
+  if (!known)
+    fields.refuse(key, text_of("a hidden state from ", -blocks - 1, " to ", blocks, ", or a list of such"));
   const int64_t at = index.get<int64_t>();
   return at < 0 ? blocks + 1 + at : at;
 }
@@ -77,7 +89,8 @@ void read_features(Fields& top, VlmConfig& config, int64_t layer, const std::str
   else
     config.features.layers = {layer_of(top, key, found, blocks)};
   const std::string select = top.string_or("vision_feature_select_strategy", strategy);
-  if (select != "default" && select != "full") top.unsupported("vision_feature_select_strategy", "default, full");
+  if (select != "default" && select != "full")
+    top.unsupported("vision_feature_select_strategy", "default, full");
   // transformers drops row 0, whatever it is: of a tower without a class token that is a patch.
   if (select == "default" && !config.vision.class_token)
     top.unsupported("vision_feature_select_strategy", "full, as the tower has no class token");
@@ -91,7 +104,8 @@ void read_activation(Fields& top, VlmConfig& config) {
 }
 
 /// The older or the newer spelling.
-void read_picture_id(Fields& top, VlmConfig& config, std::string_view key, std::string_view other, int64_t otherwise) {
+void read_picture_id(Fields& top, VlmConfig& config, std::string_view key, std::string_view other,
+                     int64_t otherwise) {
   const std::string_view found = !top.has(key) && top.has(other) ? other : key;
   config.picture_id = top.integer_or(found, otherwise, 0, max_vocabulary);
   top.ignore({key, other});
@@ -139,7 +153,8 @@ int64_t most_of_anyres(Fields& top) {
   int64_t most = 0;
   const bool known = text.starts_with(prefix);
   const char* end = text.data() + text.size();
-  if (!known || std::from_chars(text.data() + prefix.size(), end, most).ptr != end || most < 1 || most > 4'096)
+  if (!known || std::from_chars(text.data() + prefix.size(), end, most).ptr != end || most < 1 ||
+      most > 4'096)
     top.unsupported(key, "anyres_max_N, N from 1 to 4096");
   return most;
 }
@@ -149,7 +164,8 @@ void read_onevision(Fields& top, VlmConfig& config) {
   read_tower(top, config, "siglip_vision_model", onevision_tower());
   read_decoder(top, config, "qwen2", false);
   read_features(top, config, -1, "full");
-  if (config.vision.class_token) top.unsupported("vision_config", "a tower without a class token, as rows are a map");
+  if (config.vision.class_token)
+    top.unsupported("vision_config", "a tower without a class token, as rows are a map");
   read_activation(top, config);
   config.projector.bias = top.boolean_or("multimodal_projector_bias", true);
   read_picture_id(top, config, "image_token_index", "image_token_id", 151'646);
@@ -162,8 +178,8 @@ void read_onevision(Fields& top, VlmConfig& config) {
   finish(top);
   read_pictures(config, grids);
   require_data(config.vision.table_height == config.preprocess.resize_height, config.folder,
-               "the map of tiles is laid out by the tower's image size, which is ", config.vision.table_height,
-               ", and tiles are ", config.preprocess.resize_height);
+               "the map of tiles is laid out by the tower's image size, which is ",
+               config.vision.table_height, ", and tiles are ", config.preprocess.resize_height);
 }
 
 // transformers' InternVLConfig.
@@ -252,8 +268,9 @@ void check_architecture(Fields& top, const std::string& family) {
   const Json& names = top.value("architectures");
   const bool known = names.is_array() && names.size() == 1 && names[0].is_string();
   if (!known || (!expected.empty() && names[0].get<std::string>() != expected))
-    throw Unsupported(top.file(), text_of("architectures is ", names.dump(), " for model_type ", in_quotes(family),
-                                          ", supported is ", expected.empty() ? "one name" : expected));
+    throw Unsupported(top.file(),
+                      text_of("architectures is ", names.dump(), " for model_type ", in_quotes(family),
+                              ", supported is ", expected.empty() ? "one name" : expected));
 }
 
 }  // namespace

@@ -19,21 +19,22 @@ bool is_side(const Json& value) {
 
 /// A tile that comes of a larger picture is resized to one size, whatever its shape.
 void require_tiles(const PreprocessConfig& tile, const std::filesystem::path& folder) {
-  const bool plain = tile.rule == ResizeRule::Exact && tile.resize_height == tile.resize_width &&
-                     tile.crop_height == 0;
+  const bool plain =
+      tile.rule == ResizeRule::Exact && tile.resize_height == tile.resize_width && tile.crop_height == 0;
   if (!plain)
-    throw Unsupported(folder, "pictures are cut into tiles, and the processor does something else to a tile than to "
-                              "resize it to a square");
+    throw Unsupported(folder,
+                      "pictures are cut into tiles, and the processor does something else to a tile than to "
+                      "resize it to a square");
 }
 
 void read_anyres(VlmConfig& config, const PictureProcessor& processor, const Grids& grids) {
   require_tiles(processor.tile, config.folder);
-  require_data(processor.grids == grids, config.folder, "image_grid_pinpoints of the processor (", processor.grids.size(),
-               " grids) and of config.json (", grids.size(), ") are not the same");
+  require_data(processor.grids == grids, config.folder, "image_grid_pinpoints of the processor (",
+               processor.grids.size(), " grids) and of config.json (", grids.size(), ") are not the same");
   const int64_t side = processor.tile.resize_height;
   for (const auto& [height, width] : grids)
-    require_data(height % side == 0 && width % side == 0, config.folder, "image_grid_pinpoints has ", height, " x ",
-                 width, ", which tiles of ", side, " pixels do not fill");
+    require_data(height % side == 0 && width % side == 0, config.folder, "image_grid_pinpoints has ", height,
+                 " x ", width, ", which tiles of ", side, " pixels do not fill");
   config.tiles.rule = TileRule::AnyRes;
   config.tiles.grids = grids;
   config.tiles.least_tiles = 1;
@@ -41,8 +42,8 @@ void read_anyres(VlmConfig& config, const PictureProcessor& processor, const Gri
 
 void read_dynamic(VlmConfig& config, const PictureProcessor& processor) {
   require_tiles(processor.tile, config.folder);
-  require_data(processor.least_tiles <= processor.most_tiles, config.folder, "min_patches is ", processor.least_tiles,
-               ", more than max_patches, which is ", processor.most_tiles);
+  require_data(processor.least_tiles <= processor.most_tiles, config.folder, "min_patches is ",
+               processor.least_tiles, ", more than max_patches, which is ", processor.most_tiles);
   config.tiles.rule = TileRule::Dynamic;
   config.tiles.least_tiles = processor.least_tiles;
   config.tiles.most_tiles = processor.most_tiles;
@@ -83,10 +84,11 @@ void read_pictures(VlmConfig& config, const Grids& grids) {
   const std::string expected = anyres    ? "LlavaOnevisionImageProcessor"
                                : dynamic ? "GotOcr2ImageProcessor"
                                          : "one that gives a tile a picture";
-  const bool one = processor.name != "LlavaOnevisionImageProcessor" && processor.name != "GotOcr2ImageProcessor";
+  const bool one =
+      processor.name != "LlavaOnevisionImageProcessor" && processor.name != "GotOcr2ImageProcessor";
   if (anyres || dynamic ? processor.name != expected : !one)
-    throw Unsupported(config.folder, text_of("the processor of pictures is ", processor.name, ", expected ", expected,
-                                             " in a folder of ", config.family));
+    throw Unsupported(config.folder, text_of("the processor of pictures is ", processor.name, ", expected ",
+                                             expected, " in a folder of ", config.family));
   config.preprocess = processor.tile;
   config.tiles.square = processor.square;
   if (anyres) read_anyres(config, processor, grids);

@@ -47,8 +47,8 @@ std::vector<int64_t> ids_in(const Json& json, const fs::path& file, const std::s
   if (found == json.end() || found->is_null()) return {};
   std::vector<int64_t> ids;
   const auto add = [&](const Json& id) {
-    require_data(id.is_number_integer() && id.get<double>() >= 0 && id.get<double>() < double{max_vocabulary}, file,
-                 where, "eos_token_id holds ", id.dump(), ", expected the id of a token");
+    require_data(id.is_number_integer() && id.get<double>() >= 0 && id.get<double>() < double{max_vocabulary},
+                 file, where, "eos_token_id holds ", id.dump(), ", expected the id of a token");
     ids.push_back(id.get<int64_t>());
   };
   if (found->is_array())
@@ -67,7 +67,8 @@ std::vector<int64_t> read_stop_ids(const fs::path& folder, const Json& top) {
   const fs::path file = folder / "config.json";
   if (std::vector<int64_t> ids = ids_in(top, file, ""); !ids.empty()) return ids;
   const auto text = top.find("text_config");
-  return text != top.end() && text->is_object() ? ids_in(*text, file, "text_config.") : std::vector<int64_t>();
+  return text != top.end() && text->is_object() ? ids_in(*text, file, "text_config.")
+                                                : std::vector<int64_t>();
 }
 
 /// The class of LLaVA's processors may name another token; InternVL's is the tokenizer's to say.

@@ -8,7 +8,8 @@
 namespace unisim {
 namespace {
 
-// transformers' InternVLVisionConfig. Its pooled row, and the norm that it has where it does not pool, are never asked for.
+// transformers' InternVLVisionConfig. Its pooled row, and the norm that it has where it does not pool, are
+// never asked for.
 VisionConfig read_internvl_vision(Fields fields) {
   VisionConfig vision;
   BlocksConfig& blocks = vision.blocks;

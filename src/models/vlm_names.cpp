@@ -49,15 +49,19 @@ VlmNames vlm_names(const VlmConfig& config, const Weights& weights) {
                                      weights);
   const Names beside = with(language, newlines);
   const Names all_projectors = with(projectors, second_projector), all_towers = with(towers, second_tower);
-  names.vision.harmless = with(behind(names.vision, config.vision, config.features),
-                               with(beside, with(all_projectors, with(second_tower, {"*position_ids", "*mask_token"}))));
+  names.vision.harmless =
+      with(behind(names.vision, config.vision, config.features),
+           with(beside, with(all_projectors, with(second_tower, {"*position_ids", "*mask_token"}))));
   if (config.second_vision) {
-    names.second_vision = nested_vision_names("dinov2", *config.second_vision, {"second_vision_tower."}, weights);
-    names.second_vision.harmless = with(behind(names.second_vision, *config.second_vision, config.second_features),
-                                        with(beside, with(all_projectors, with(towers, {"*mask_token"}))));
+    names.second_vision =
+        nested_vision_names("dinov2", *config.second_vision, {"second_vision_tower."}, weights);
+    names.second_vision.harmless =
+        with(behind(names.second_vision, *config.second_vision, config.second_features),
+             with(beside, with(all_projectors, with(towers, {"*mask_token"}))));
   }
-  names.projector = {prefix_in(weights, {"multi_modal_projector.", "model.multi_modal_projector."}, "linear_1.weight"),
-                     with(beside, with(all_towers, second_projector))};
+  names.projector = {
+      prefix_in(weights, {"multi_modal_projector.", "model.multi_modal_projector."}, "linear_1.weight"),
+      with(beside, with(all_towers, second_projector))};
   names.second_projector = {"second_multi_modal_projector.", with(beside, with(all_towers, projectors))};
   names.newline = prefix_in(weights, {"", "model."}, "image_newline") + "image_newline";
   names.beside_newline = with(language, with(all_towers, all_projectors));

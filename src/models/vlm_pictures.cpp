@@ -26,7 +26,8 @@ int64_t whole(double value) { return static_cast<int64_t>(value); }
 /// Python's int(round(value, 7)): the decimal number nearest to the exact value, halves to even, read back.
 int64_t whole_of_seven_places(double value) {
   std::array<char, 400> text;  // 309 digits of the largest double, and what stands around them
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, 7).ptr;
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, 7).ptr;
   double rounded = 0;
   std::from_chars(text.data(), end, rounded);
   return whole(rounded);
@@ -39,8 +40,8 @@ int64_t floor_quotient(double a, double b) {
   return whole(quotient - below > 0.5 ? below + 1 : below);
 }
 
-/// transformers' select_best_resolution: the grid that keeps most of the picture, of equals the smallest, of those the
-/// first.
+/// transformers' select_best_resolution: the grid that keeps most of the picture, of equals the smallest, of
+/// those the first.
 Sides best_grid(const std::vector<std::array<int64_t, 2>>& grids, Sides picture) {
   Sides best;
   int64_t most = 0, least_waste = std::numeric_limits<int64_t>::max();
@@ -64,8 +65,8 @@ Sides fitted(Sides picture, Sides canvas) {
   return {canvas.height, std::min(whole(std::ceil(real(picture.width) * by_height)), canvas.width)};
 }
 
-/// What of the map lies over the picture, and how it is shrunk where that is much: transformers' unpad_image and
-/// pack_image_features.
+/// What of the map lies over the picture, and how it is shrunk where that is much: transformers' unpad_image
+/// and pack_image_features.
 void plan_map(TilePlan& plan, Sides picture, int64_t patches, int64_t most_tiles) {
   int64_t height = plan.grid_height * patches, width = plan.grid_width * patches;
   if (real(picture.width) / real(picture.height) > real(width) / real(height)) {
@@ -98,8 +99,8 @@ void plan_anyres(const VlmConfig& config, Sides picture, TilePlan& plan) {
   plan.rows = patches * patches + plan.map_height * (plan.map_width + 1);
 }
 
-/// transformers' get_optimal_tiled_canvas: columns and rows whose ratio is nearest to the picture's. Of equally near ones
-/// the larger, unless it would be more than twice as large as the picture.
+/// transformers' get_optimal_tiled_canvas: columns and rows whose ratio is nearest to the picture's. Of
+/// equally near ones the larger, unless it would be more than twice as large as the picture.
 Sides dynamic_grid(const TileConfig& tiles, Sides tile, Sides picture) {
   std::vector<Sides> grids;
   for (int64_t columns = 1; columns <= tiles.most_tiles; ++columns)
@@ -131,7 +132,8 @@ void plan_dynamic(const VlmConfig& config, Sides picture, TilePlan& plan) {
   plan.rows = plan.tiles * rows_of_tile(config);
 }
 
-// ---- pixels ----------------------------------------------------------------------------------------------------
+// ---- pixels
+// ----------------------------------------------------------------------------------------------------
 
 Image ground(Sides size, const std::array<uint8_t, 3>& colour) {
   Image image{static_cast<int32_t>(size.width), static_cast<int32_t>(size.height), {}, {}};
@@ -186,9 +188,10 @@ std::vector<Image> cut_tiles(const VlmConfig& config, const Image& image, const 
   const Sides size = {tile.resize_height, tile.resize_width};
   const Sides canvas = {plan.grid_height * size.height, plan.grid_width * size.width};
   const bool anyres = config.tiles.rule == TileRule::AnyRes;
-  const Image large = anyres ? on_canvas(tile, image, canvas)
-                             : resize(image, static_cast<int32_t>(canvas.width), static_cast<int32_t>(canvas.height),
-                                      resample_from_pillow(tile.resample));
+  const Image large = anyres
+                          ? on_canvas(tile, image, canvas)
+                          : resize(image, static_cast<int32_t>(canvas.width),
+                                   static_cast<int32_t>(canvas.height), resample_from_pillow(tile.resample));
   std::vector<Image> tiles;
   if (anyres) tiles.push_back(image);
   for (int64_t row = 0; row < plan.grid_height; ++row)
@@ -210,8 +213,8 @@ int64_t rows_of_tile(const VlmConfig& config) {
 
 TilePlan tile_plan(const VlmConfig& config, int64_t width, int64_t height, bool alone) {
   constexpr int64_t longest = 1 << 24;
-  require(width >= 1 && height >= 1 && width <= longest && height <= longest, "[tile_plan] a picture is ", width, " x ",
-          height, ", expected sides from 1 to ", longest);
+  require(width >= 1 && height >= 1 && width <= longest && height <= longest, "[tile_plan] a picture is ",
+          width, " x ", height, ", expected sides from 1 to ", longest);
   TilePlan plan;
   if (config.tiles.rule == TileRule::Dynamic) {
     plan_dynamic(config, {height, width}, plan);
@@ -220,8 +223,9 @@ TilePlan tile_plan(const VlmConfig& config, int64_t width, int64_t height, bool 
   } else {
     // Squared, a long line of pixels would fill the memory.
     constexpr int64_t longest_squared = 1 << 14;
-    require(!is_squared(config) || std::max(width, height) <= longest_squared, "[tile_plan] a picture is ", width, " x ",
-            height, ", expected sides to ", longest_squared, " where pictures are padded to a square");
+    require(!is_squared(config) || std::max(width, height) <= longest_squared, "[tile_plan] a picture is ",
+            width, " x ", height, ", expected sides to ", longest_squared,
+            " where pictures are padded to a square");
     const bool newline = config.newline_per_image || config.tiles.rule == TileRule::AnyRes;
     plan.rows = rows_of_tile(config) + (newline ? 1 : 0);
   }

@@ -16,11 +16,13 @@
 namespace unisim {
 namespace {
 
-/// The blocks of 2 x 2 patches as rows: (2y, 2x), (2y, 2x + 1), (2y + 1, 2x), (2y + 1, 2x + 1) side by side. [1, patches,
-/// width] of a square of patches to [1, patches / 4, 4 width].
+/// The blocks of 2 x 2 patches as rows: (2y, 2x), (2y, 2x + 1), (2y + 1, 2x), (2y + 1, 2x + 1) side by side.
+/// [1, patches, width] of a square of patches to [1, patches / 4, 4 width].
 Tensor shuffled(const Tensor& patches, int64_t grid) {
   const int64_t half = grid / 2, width = patches.size(2);
-  return patches.reshape({1, half, 2, half, 2, width}).permute({0, 1, 3, 2, 4, 5}).reshape({1, half * half, 4 * width});
+  return patches.reshape({1, half, 2, half, 2, width})
+      .permute({0, 1, 3, 2, 4, 5})
+      .reshape({1, half * half, 4 * width});
 }
 
 /// Hidden states as they are asked for: [1, rows, width].
@@ -68,9 +70,10 @@ VlmVision VlmVision::load(const VlmConfig& config, const Weights& weights) {
       weights.fill(projector_wants(second, names.second_projector, vision.second_projector_));
   }
   if (config.newline)
-    weights.fill({.reader = "newline row",
-                  .tensors = {{.into = &vision.newline_, .pieces = {{names.newline, {config.projector.out}}}}},
-                  .harmless = names.beside_newline});
+    weights.fill(
+        {.reader = "newline row",
+         .tensors = {{.into = &vision.newline_, .pieces = {{names.newline, {config.projector.out}}}}},
+         .harmless = names.beside_newline});
   return vision;
 }
 
@@ -103,7 +106,8 @@ Tensor VlmVision::rows(const Tensor& pixels, const TilePlan& plan) const {
   const int64_t width = tiles.size(2);
   std::vector<Tensor> rows;
   if (config_.tiles.rule == TileRule::AnyRes && plan.grid_height > 0) {
-    const Tensor map = map_of(tiles.slice(0, 1), plan, config_.vision.image_height / config_.vision.patch_height);
+    const Tensor map =
+        map_of(tiles.slice(0, 1), plan, config_.vision.image_height / config_.vision.patch_height);
     const Tensor newline = newline_.view({1, 1, width}).expand({map.size(0), 1, width});
     rows = {tiles[0], at::cat({map, newline}, 1).reshape({-1, width})};
   } else {
@@ -111,7 +115,8 @@ Tensor VlmVision::rows(const Tensor& pixels, const TilePlan& plan) const {
     if (newline_.defined()) rows.push_back(newline_.view({1, width}));
   }
   Tensor all = at::cat(rows, 0);
-  require(all.size(0) == plan.rows, "[image_features] ", all.size(0), " rows were made, the plan has ", plan.rows);
+  require(all.size(0) == plan.rows, "[image_features] ", all.size(0), " rows were made, the plan has ",
+          plan.rows);
   return all;
 }
 

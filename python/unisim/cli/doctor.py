@@ -15,8 +15,8 @@ def doctor(
 ) -> None:
     """Say what this installation consists of, and whether it computes what it should.
 
-    Of a model: its files with their hashes, its preprocessing and activation, and one embedding. The exit code is
-    1 if any check fails.
+    Of a model: its files with their hashes, its preprocessing and activation, and one embedding; of a vision-language
+    model its template, tokens a picture, memory needed, and one question. The exit code is 1 if any check fails.
     """
     from unisim import doctor as examination
 
