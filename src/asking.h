@@ -29,6 +29,7 @@ struct Judgement {
   std::vector<float> scores = {};  ///< of each candidate, higher is better; mean over the orders asked
   float coverage = 1;              ///< probability of all letters together, mean over the orders; mode text: 1
   float bias = 0;                  ///< n / (n - 1) (mean share of the first letter - 1 / n): 0 without a lean
+  std::optional<int64_t> unparsable = {};  ///< mode text: of the answers, how many name no option
   std::vector<std::string> replies = {};  ///< what the model wrote, for each order; mode probability without reason: none
 };
 
@@ -51,6 +52,8 @@ PromptParts shows_question(const std::string& text);
 /// The place that a written answer names, by the published string rules, quirks kept: whatever is not the first (of three:
 /// the first or second) is the last.
 std::size_t place_said(Question question, std::string_view answer);
+/// Whether what these rules read of an answer names any option at all, by its letter, its number or its side.
+bool says_a_place(Question question, std::string_view answer);
 
 /// The calls of Metric for one that is asked. `shares_of`: of each candidate the mean, over all pairs, of the probability that
 /// it is the better one. std::invalid_argument for candidates that no question is about (an image's and a text's at once).

@@ -1,5 +1,6 @@
 #include <unisim/error.h>
 
+#include <algorithm>
 #include <array>
 
 #include "asking.h"
@@ -69,6 +70,36 @@ QuestionText text_for(const AskedItem& item) {
   throw std::invalid_argument("[by_asking] retrieval is not asked: a model of this kind compares two or three at a time");
 }
 
+/// What an answer may call a place; whatever does not call an earlier one is taken to mean the last.
+using PlaceNames = std::array<std::string_view, 3>;
+constexpr PlaceNames kBehindReference[] = {{"A", "left", "2"}, {"B", "right", "3"}};
+constexpr PlaceNames kOfTwo[] = {{"A", "left", "1"}, {"B", "right", "2"}};
+constexpr PlaceNames kOfThree[] = {{"A", "1"}, {"B", "2"}, {"C", "3"}};
+
+std::span<const PlaceNames> names_for(Question question) {
+  if (question == Question::Ooo) return kOfThree;
+  return question == Question::Img2afc ? std::span(kBehindReference) : std::span(kOfTwo);
+}
+
+bool is_named(const PlaceNames& names, std::string_view answer) {
+  return std::ranges::any_of(names, [&](std::string_view name) {
+    return !name.empty() && answer.find(name) != std::string_view::npos;
+  });
+}
+
+/// What the published rules read of an answer.
+std::string read_of(Question question, std::string_view answer) {
+  if (question == Question::Img2afc || question == Question::Ooo) answer = answer.substr(0, answer.find('.'));
+  if (question == Question::Img2afc)
+    if (const auto colon = answer.find(':'); colon != std::string_view::npos) answer.remove_prefix(colon + 1);
+  std::string read(answer);
+  if (question == Question::Ooo) {
+    constexpr std::string_view before = "Answer: ";
+    for (auto at = read.find(before); at != std::string::npos; at = read.find(before, at)) read.erase(at, before.size());
+  }
+  return read;
+}
+
 /// Pictures in the order of the markers, texts in that of the blanks.
 QuestionAsked filled_with(const AskedItem& item, std::span<const std::size_t> order, const std::string& prompt) {
   QuestionAsked asked;
@@ -108,19 +139,16 @@ PromptParts shows_question(const std::string& text) {
 }
 
 std::size_t place_said(Question question, std::string_view answer) {
-  const auto has = [&](std::string_view word) { return answer.find(word) != std::string_view::npos; };
-  if (question == Question::Img2afc || question == Question::Ooo) answer = answer.substr(0, answer.find('.'));
-  if (question == Question::Ooo) {
-    constexpr std::string_view before = "Answer: ";
-    std::string rest(answer);
-    for (auto at = rest.find(before); at != std::string::npos; at = rest.find(before)) rest.erase(at, before.size());
-    answer = rest;
-    if (has("A") || has("1")) return 0;
-    return has("B") || has("2") ? 1 : 2;
-  }
-  if (question == Question::Img2afc)
-    if (const auto colon = answer.find(':'); colon != std::string_view::npos) answer.remove_prefix(colon + 1);
-  return has("A") || has("left") || has(question == Question::Img2afc ? "2" : "1") ? 0 : 1;
+  const std::string read = read_of(question, answer);
+  const std::span<const PlaceNames> names = names_for(question);
+  for (std::size_t place = 0; place + 1 < names.size(); ++place)
+    if (is_named(names[place], read)) return place;
+  return names.size() - 1;
+}
+
+bool says_a_place(Question question, std::string_view answer) {
+  const std::string read = read_of(question, answer);
+  return std::ranges::any_of(names_for(question), [&](const PlaceNames& names) { return is_named(names, read); });
 }
 
 }  // namespace unisim

@@ -139,6 +139,7 @@ void require_able(const Task& task, const Metric& metric) {
   const std::string what = text_of("[evaluate] ", state.name, " cannot do ", name_of(task.question()), " (", task.name(), "): ");
   if (state.judge) {
     require(task.question() != Question::Ir, what, "it compares two or three at a time");
+    for (const Metric& tool : state.tools) require_able(task, tool);
     return;
   }
   require(!needs_text(task.question()) || state.no_text.empty(), what, state.no_text);

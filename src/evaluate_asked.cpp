@@ -105,7 +105,7 @@ std::vector<AskedItem> examples_for(const Task& task, const Metric::State& metri
 
 ItemResult result_of(const Judgement& judgement) {
   ItemResult result{.scores = {judgement.scores.begin(), judgement.scores.end()}};
-  result.asked = AskedFacts{judgement.coverage, judgement.bias, judgement.replies};
+  result.asked = AskedFacts{judgement.coverage, judgement.bias, judgement.replies, judgement.unparsable};
   return result;
 }
 

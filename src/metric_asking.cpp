@@ -31,7 +31,7 @@ struct Judge {
 struct Talk {
   VlmAsked asked = {};
 
-  void say(QuestionAsked question, std::string answer = {}) {
+  void say(QuestionAsked question, std::optional<std::string> answer = {}) {
     const auto pictures = std::ssize(question.images);
     asked.images.insert(asked.images.end(), question.images.begin(), question.images.end());
     asked.turns.emplace_back(std::move(question.prompt), pictures, std::move(answer));
@@ -54,30 +54,44 @@ std::string three_digits(double value) {
   return text;
 }
 
-/// What the tools say of the candidates in this order, as lines before the question.
-std::string table_of(std::span<const Metric> tools, const AskedItem& item, std::span<const std::size_t> order) {
-  std::string table;
-  for (const Metric& tool : tools) {
-    std::vector<std::string> values;
-    for (const std::size_t k : order)
-      if (item.reference)
-        values.push_back(three_digits(tool(*item.reference, item.candidates[k])));
-      else if (!item.attribute.empty())
-        values.push_back(three_digits(tool.attribute({&std::get<Image>(item.candidates[k]), 1}, item.attribute)[0]));
-      else  // odd one out: how alike the two others are
-        values.push_back(three_digits(tool(item.candidates[order[(k + 1) % 3]], item.candidates[order[(k + 2) % 3]])));
-    table += text_of(tool.name(), tool.higher_is_better() ? " (higher is more alike): " : " (lower is more alike): ");
-    for (std::size_t k = 0; k < values.size(); ++k) table += text_of(k ? ", " : "", "(", kLetters[k], ") ", values[k]);
-    table += '\n';
-  }
-  return table;
+/// A tool without the way to its folder: what a model answers must not depend on where files lie.
+std::string short_name(const Metric& tool) {
+  const std::string name = tool.name();
+  const auto colon = name.find(':'), slash = name.rfind('/');
+  const bool has_folders = colon != std::string::npos && slash != std::string::npos && colon < slash;
+  return has_folders && slash + 1 < name.size() ? name.substr(0, colon + 1) + name.substr(slash + 1) : name;
 }
 
-QuestionAsked with_tools(const Judge& judge, const AskedItem& item, std::span<const std::size_t> order) {
-  QuestionAsked question = question_of(item, order);
-  if (judge.tools.empty()) return question;
-  const std::string table = "Measurements of the options:\n" + table_of(judge.tools, item, order) + "\n";
-  question.prompt.insert(question.prompt.begin(), {PromptPart::Kind::Text, table});
+std::string direction_of(const Metric& tool, const AskedItem& item) {
+  if (!item.attribute.empty()) return "higher means more " + item.attribute;
+  const std::string alike = tool.higher_is_better() ? "higher is more alike" : "lower is more alike";
+  return item.reference ? alike : "of the two others, " + alike;
+}
+
+double value_of(const Metric& tool, const AskedItem& item, std::span<const std::size_t> order, std::size_t place) {
+  const Item& candidate = item.candidates[order[place]];
+  if (item.reference) return tool(*item.reference, candidate);
+  if (!item.attribute.empty()) return tool.attribute({&std::get<Image>(candidate), 1}, item.attribute)[0];
+  return tool(item.candidates[order[(place + 1) % 3]], item.candidates[order[(place + 2) % 3]]);
+}
+
+/// What the tools say of the candidates in this order, as lines before the question. Empty without tools.
+std::string table_of(std::span<const Metric> tools, const AskedItem& item, std::span<const std::size_t> order) {
+  if (tools.empty()) return "";
+  std::string table = "Measurements of the options:\n";
+  for (const Metric& tool : tools) {
+    table += text_of(short_name(tool), " (", direction_of(tool, item), "): ");
+    for (std::size_t k = 0; k < order.size(); ++k)
+      table += text_of(k ? ", " : "", "(", kLetters[k], ") ", three_digits(value_of(tool, item, order, k)));
+    table += '\n';
+  }
+  return table + "\n";
+}
+
+QuestionAsked with_tools(QuestionAsked question, const Judge& judge, const AskedItem& item,
+                         std::span<const std::size_t> order) {
+  if (std::string table = table_of(judge.tools, item, order); !table.empty())
+    question.prompt.insert(question.prompt.begin(), {PromptPart::Kind::Text, std::move(table)});
   return question;
 }
 
@@ -91,19 +105,23 @@ std::vector<std::size_t> as_given(const AskedItem& item) {
 Talk talk_of(const Judge& judge, const AskedItem& item, std::span<const AskedItem> examples,
              std::span<const std::size_t> order, std::string& reply) {
   Talk talk;
-  for (const AskedItem& example : examples)
-    talk.say(with_tools(judge, example, as_given(example)), std::string(kLetters[example.label]));
+  for (const AskedItem& example : examples) {
+    const std::vector<std::size_t> given = as_given(example);
+    talk.say(with_tools(question_of(example, given), judge, example, given),
+             std::string(kLetters[static_cast<std::size_t>(example.label)]));
+  }
   if (!judge.options.reason) {
-    talk.say(with_tools(judge, item, order));
+    talk.say(with_tools(question_of(item, order), judge, item, order));
     return talk;
   }
   const Vlm::State& vlm = judge.vlm.state();
   Talk first = talk;
   first.say(reasons_of(item, order));
   const GenerateOptions options{.max_new_tokens = kReasonTokens, .kept_prefixes = false};
-  reply = vlm.generate(vlm.plan("by_asking", first.asked, kReasonTokens), options).text;
+  reply = vlm.generate(vlm.plan_to_run("by_asking", first.asked, kReasonTokens), options).text;
   talk.say(reasons_of(item, order), reply);
-  talk.say({.prompt = marked(letter_question(item))});
+  // The table speaks of options by their letters, so it stands where these are told.
+  talk.say(with_tools({.prompt = marked(letter_question(item))}, judge, item, order));
   return talk;
 }
 
@@ -118,27 +136,28 @@ Answers by_probability(const Judge& judge, std::vector<Talk> talks, std::size_t 
   std::vector<PlannedPrompt> plans;
   for (Talk& talk : talks) {
     talk.asked.choices.assign(std::begin(kLetters), std::begin(kLetters) + static_cast<std::ptrdiff_t>(candidates));
-    plans.push_back(vlm.plan("by_asking", talk.asked, 0));
+    plans.push_back(vlm.plan_to_run("by_asking", talk.asked, 0));
   }
-  const std::lock_guard lock(vlm.mutex);
   Answers answers;
-  for (const TokenLogs& logs : vlm.answer_logs(plans, false)) {
-    const Choice choice = choice_of(logs, {});
+  const std::vector<TokenLogs> logs = vlm.answer_logs(plans, false);
+  for (std::size_t k = 0; k < plans.size(); ++k) {
+    const Choice choice = choice_of(plans[k], logs[k], {});
     answers.shares.push_back(choice.probabilities);
     answers.coverage += choice.coverage / static_cast<double>(talks.size());
   }
   return answers;
 }
 
-Answers by_text(const Judge& judge, const std::vector<Talk>& talks, const AskedItem& item,
-                std::vector<std::string>& replies) {
+Answers by_text(const Judge& judge, const std::vector<Talk>& talks, const AskedItem& item, Judgement& judgement) {
   const Vlm::State& vlm = judge.vlm.state();
   Answers answers{.shares = {}, .coverage = 1};
   for (std::size_t k = 0; k < talks.size(); ++k) {
     const GenerateOptions options{.max_new_tokens = kTextTokens, .kept_prefixes = false};
-    const std::string said = vlm.generate(vlm.plan("by_asking", talks[k].asked, kTextTokens), options).text;
+    const std::string said = vlm.generate(vlm.plan_to_run("by_asking", talks[k].asked, kTextTokens), options).text;
     answers.shares.emplace_back(item.candidates.size(), 0.0)[place_said(item.question, said)] = 1;
-    replies[k] += replies[k].empty() ? said : "\n" + said;
+    judgement.unparsable = judgement.unparsable.value_or(0) + !says_a_place(item.question, said);
+    std::string& reply = judgement.replies[k];
+    reply += reply.empty() ? said : "\n" + said;
   }
   return answers;
 }
@@ -167,7 +186,7 @@ Judgement judged(const Judge& judge, const AskedItem& item, std::span<const Aske
   for (std::size_t k = 0; k < orders.size(); ++k)
     talks.push_back(talk_of(judge, item, examples, orders[k], judgement.replies[k]));
   const Answers answers = judge.options.mode == "text"
-                              ? by_text(judge, talks, item, judgement.replies)
+                              ? by_text(judge, talks, item, judgement)
                               : by_probability(judge, std::move(talks), item.candidates.size());
   average(answers, orders, judgement);
   if (judge.options.mode != "text" && !judge.options.reason) judgement.replies.clear();
@@ -178,11 +197,12 @@ Judgement judged(const Judge& judge, const AskedItem& item, std::span<const Aske
 double shown(const Judge& judge, const Item& x, const Item& y) {
   const Text* text = std::get_if<Text>(&x) ? std::get_if<Text>(&x) : std::get_if<Text>(&y);
   const Image* image = std::get_if<Image>(&x) ? std::get_if<Image>(&x) : std::get_if<Image>(&y);
+  require(judge.options.shots == 0 && !judge.options.reason && judge.options.mode == "probability", "[", judge.name,
+          "] rates an image with a text by one probability: mode, shots and reason are of the questions of a task");
   require(text && image, "[", judge.name, "] rates an image with a text; of two ", text ? "texts" : "bare images",
           " it would have to be told what to compare: rank, odd_one_out and attribute ask");
   VlmAsked asked{.images = {image}, .turns = {PromptTurn(shows_question(text->text), 1)}, .choices = {"Yes"}};
-  const PlannedPrompt plan = judge.vlm.state().plan("by_asking", asked, 0);
-  const std::lock_guard lock(judge.vlm.state().mutex);
+  const PlannedPrompt plan = judge.vlm.state().plan_to_run("by_asking", asked, 0);
   const TokenLogs logs = judge.vlm.state().answer_logs({&plan, 1}, false)[0];
   return std::exp(std::accumulate(logs[0].begin(), logs[0].end(), 0.0));
 }
@@ -193,7 +213,7 @@ std::string identity_of(const Judge& judge) {
                              "\ndevice ", judge.vlm.device().is_cpu() ? "cpu" : "cuda", "\nexecutor ",
                              judge.vlm.executor(), "\nmode ", o.mode, "\nswap ", o.swap, "\nreason ", o.reason, '\n');
   for (const Metric& tool : judge.tools)
-    said += text_of("tool ", tool.name(), ' ', tool.state().identity ? tool.state().identity() : "", '\n');
+    said += text_of("tool ", short_name(tool), ' ', tool.state().identity ? tool.state().identity() : "", '\n');
   return sha256(said);
 }
 
@@ -213,11 +233,14 @@ Metric::State asking_state(const std::string& model, const Vlm& vlm, std::span<c
   require(options.mode == "probability" || options.mode == "text", "[by_asking] mode \"", options.mode,
           "\" is not one of probability, text");
   require(options.shots >= 0 && options.shots <= 64, "[by_asking] shots is ", options.shots, ", expected 0 to 64");
+  for (const Metric& tool : tools)
+    require(!tool.state().judge, "[by_tools] ", tool.name(), " is asked itself, tools measure");
   const auto judge = std::make_shared<const Judge>(
       Judge{name_of(model, options), vlm, {tools.begin(), tools.end()}, options});
   Metric::State state{.name = judge->name, .no_images = "two bare images leave open what to compare"};
   for (const Metric& tool : tools) state.name += "+" + tool.name();
   state.asking = options;
+  state.tools.assign(tools.begin(), tools.end());
   state.judge = [judge](const AskedItem& item, std::span<const AskedItem> examples) {
     return judged(*judge, item, examples);
   };

@@ -58,6 +58,7 @@ struct Metric::State {
   /// an image with a text alone, and `rows` are none.
   std::function<Judgement(const AskedItem& item, std::span<const AskedItem> examples)> judge = {};
   AskingOptions asking = {};
+  std::vector<Metric> tools = {};  ///< that are asked before it: they must be able to do what it does
 
   /// One number an image for an attribute and a mode; empty where the metric rates pairs alone.
   std::function<std::vector<double>(std::span<const Image> images, const std::string& attribute,

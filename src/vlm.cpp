@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "device.h"
@@ -36,9 +37,21 @@ std::string content_of(const Image& image, const TilePlan& plan) {
   return hash.hex();
 }
 
+/// Nobody outside of the process can make two pictures whose rows have one key.
+const std::string& secret() {
+  static const std::string drawn = [] {
+    std::random_device device;
+    return text_of(device(), ' ', device(), ' ', device(), ' ', device());
+  }();
+  return drawn;
+}
+
+uint64_t start_of(const std::string& content) {
+  return std::stoull(sha256(secret() + content).substr(0, 16), nullptr, 16);
+}
+
 /// Row `row` of a picture in a key: below zero, where no id is.
-int64_t key_of(const std::string& content, int64_t row) {
-  const uint64_t start = std::stoull(content.substr(0, 15), nullptr, 16);  // 60 bits of it
+int64_t key_of(uint64_t start, int64_t row) {
   return -1 - static_cast<int64_t>((start + static_cast<uint64_t>(row) * 0x9e3779b97f4a7c15u) >> 2);
 }
 
@@ -46,8 +59,8 @@ PromptKey key_of(const PlannedPrompt& prompt) {
   PromptKey key = prompt.encoded.ids;
   for (std::size_t k = 0; k < prompt.encoded.pictures.size(); ++k) {
     const auto& [at, rows] = prompt.encoded.pictures[k];
-    for (int64_t row = 0; row < rows; ++row)
-      key[static_cast<std::size_t>(at + row)] = key_of(prompt.contents[k], row);
+    const uint64_t start = start_of(prompt.contents[k]);
+    for (int64_t row = 0; row < rows; ++row) key[static_cast<std::size_t>(at + row)] = key_of(start, row);
   }
   return key;
 }
@@ -59,6 +72,12 @@ std::size_t pictures_that_fit(const PlannedPrompt& prompt, int64_t room) {
   int64_t rows = prompt.rows() - room;  // below: words and what must follow, against what is left
   for (; fit < prompt.plans.size() && rows + prompt.plans[fit].rows <= 0; ++fit) rows += prompt.plans[fit].rows;
   return fit;
+}
+
+/// Rows of pictures, below zero, have none.
+void check_id(const Vlm::State& vlm, int64_t id) {
+  require_data(id < vlm.config.decoder.vocabulary, vlm.config.folder / "tokenizer.json", "gives the id ", id,
+               ", and the model has rows for ", vlm.config.decoder.vocabulary, " ids");
 }
 
 }  // namespace
@@ -89,7 +108,7 @@ Vlm Vlm::load(const std::filesystem::path& folder, const VlmOptions& options) {
   return Vlm(std::move(state));
 }
 
-PlannedPrompt Vlm::State::plan(const char* operation, const VlmAsked& asked, int64_t room) const {
+PlannedPrompt Vlm::State::plan(const VlmAsked& asked) const {
   PlannedPrompt prompt{.images = asked.images};
   prompt.parts = render_prompt(config, asked.template_name, asked.turns);
   std::vector<int64_t> rows;
@@ -99,16 +118,30 @@ PlannedPrompt Vlm::State::plan(const char* operation, const VlmAsked& asked, int
     rows.push_back(prompt.plans.back().rows);
   }
   prompt.encoded = prompts->encode(prompt.parts, rows);
+  require(prompt.rows() > 0, "[vlm] the prompt is empty");
   prompt.key = key_of(prompt);
   for (const std::string& choice : asked.choices) prompt.answers.push_back(prompts->encode_answer(choice));
-  room = std::max(room, prompt.longest_answer());
-  const int64_t whole = prompt.rows() + room;
-  if (whole > config.decoder.positions)
-    throw std::invalid_argument(text_of("[", operation, "] the prompt has ", prompt.rows(), " tokens and ", room,
-                                        " may follow; ", name, " reads ", config.decoder.positions, ": ",
-                                        pictures_that_fit(prompt, config.decoder.positions - room), " of the ",
-                                        asked.images.size(), " pictures fit"));
+  for (const int64_t id : prompt.key) check_id(*this, id);
+  for (const auto& answer : prompt.answers)
+    for (const int64_t id : answer) check_id(*this, id);
   return prompt;
+}
+
+PlannedPrompt Vlm::State::plan_to_run(const char* operation, const VlmAsked& asked, int64_t room) const {
+  PlannedPrompt prompt = plan(asked);
+  room = std::max(room, prompt.longest_answer());
+  if (prompt.rows() + room <= config.decoder.positions) return prompt;
+  std::string fit;
+  if (!asked.images.empty())
+    fit = text_of("; ", pictures_that_fit(prompt, config.decoder.positions - room), " of the ", asked.images.size(),
+                  " pictures fit");
+  throw std::invalid_argument(text_of("[", operation, "] the prompt has ", prompt.rows(), " tokens and ", room,
+                                      " may follow; ", name, " reads ", config.decoder.positions, fit));
+}
+
+int64_t Vlm::State::bytes_of_rows(int64_t rows) const {
+  const DecoderConfig& d = config.decoder;
+  return 2 * rows * d.layers * d.kv_heads * d.head_width * (options.dtype == DType::Float32 ? 4 : 2);
 }
 
 Tensor Vlm::State::rows_of(const PlannedPrompt& prompt, std::size_t picture) const {
@@ -147,8 +180,8 @@ int64_t Vlm::parameters() const { return state_->parameters; }
 int64_t Vlm::context() const { return state_->config.decoder.positions; }
 
 VlmCounts Vlm::counts() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->counts;
+  const RunningCounts& counts = state_->counts;
+  return {counts.tower_tiles, counts.features_found, counts.decoder_rows, counts.prefix_rows};
 }
 
 VlmAsked asked_of(std::span<const Image> images, const std::string& prompt, const PromptOptions& options) {
@@ -169,7 +202,7 @@ std::vector<std::string> vlm_templates() { return template_names(); }
 
 VlmPrompt Vlm::encode(std::span<const Image> images, const std::string& prompt,
                       const PromptOptions& options) const {
-  const PlannedPrompt planned = state_->plan("encode", asked_of(images, prompt, options), 0);
+  const PlannedPrompt planned = state_->plan(asked_of(images, prompt, options));
   VlmPrompt out{.ids = planned.encoded.ids, .text = readable(planned.parts)};
   for (const auto& [at, rows] : planned.encoded.pictures) out.pictures.emplace_back(at, rows);
   return out;

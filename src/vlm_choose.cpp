@@ -19,7 +19,8 @@ namespace unisim {
 namespace {
 
 constexpr int64_t kLeastShared = 32;   ///< rows in common that prompts of one run compute once
-constexpr int64_t kRowsOfRun = 4096;   ///< of prompts in one run of choose_many
+constexpr int64_t kRowsOfRun = 4096;   ///< of the prompts of one run
+constexpr int64_t kRowsOfHead = 32;    ///< as wide as the vocabulary, in double
 
 /// Where a prompt's rows come from.
 struct Placed {
@@ -85,31 +86,73 @@ void add_prompt(const Vlm::State& vlm, const PlannedPrompt& prompt, Placed& plac
   }
 }
 
-/// Reads the log probabilities of the choices off the wanted rows.
-std::vector<TokenLogs> read_logs(const Tensor& logs, std::span<const PlannedPrompt> prompts) {
-  std::vector<TokenLogs> found;
+/// Fills in the log probabilities of the tokens of each choice: each is read off a row of those wanted, a few rows at a
+/// time, since one is as wide as the vocabulary.
+std::vector<TokenLogs> read_logs(const Vlm::State& vlm, const Tensor& normed, std::span<const PlannedPrompt> prompts) {
+  struct Sought {
+    int64_t row, id;
+    double* into;
+  };
+  std::vector<TokenLogs> found(prompts.size());
+  std::vector<Sought> sought;
   int64_t row = 0;
-  for (const PlannedPrompt& prompt : prompts) {
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
     const int64_t last = row++;
-    TokenLogs of_choices;
-    for (const std::vector<int64_t>& answer : prompt.answers) {
-      std::vector<double> tokens;
+    found[p].resize(prompts[p].answers.size());
+    for (std::size_t c = 0; c < found[p].size(); ++c) {
+      const std::vector<int64_t>& answer = prompts[p].answers[c];
+      found[p][c].resize(answer.size());
       for (std::size_t k = 0; k < answer.size(); ++k)
-        tokens.push_back(logs[k == 0 ? last : row++][answer[k]].item<double>());
-      of_choices.push_back(std::move(tokens));
+        sought.push_back({k == 0 ? last : row++, answer[k], &found[p][c][k]});
     }
-    found.push_back(std::move(of_choices));
+  }
+  std::ranges::stable_sort(sought, {}, &Sought::row);
+  auto next = sought.begin();
+  for (int64_t first = 0; first < normed.size(0); first += kRowsOfHead) {
+    const int64_t end = std::min(first + kRowsOfHead, normed.size(0));
+    const Tensor logits = vlm.decoder->logits(normed.slice(0, first, end));
+    const int64_t bad = first_not_finite(logits);
+    if (bad >= 0) throw NotFinite(text_of("[", vlm.name, "] the logits of a prompt or choice are not finite"));
+    const Tensor logs = at::log_softmax(logits, -1, at::kDouble).cpu();
+    const auto values = logs.accessor<double, 2>();
+    for (; next != sought.end() && next->row < end; ++next) *next->into = values[next->row - first][next->id];
   }
   return found;
 }
 
+/// Prompts from `first` on that make one run: of the same rotary factors, and not too many rows.
+std::size_t end_of_run(const Vlm::State& vlm, std::span<const PlannedPrompt> prompts, std::size_t first) {
+  const auto long_factors = [&](const PlannedPrompt& prompt) {
+    return vlm.decoder->long_factors(prompt.rows() + prompt.longest_answer());
+  };
+  int64_t rows = prompts[first].rows();
+  std::size_t end = first + 1;
+  while (end < prompts.size() && long_factors(prompts[end]) == long_factors(prompts[first]) &&
+         (rows += prompts[end].rows()) <= kRowsOfRun)
+    ++end;
+  return end;
+}
+
 }  // namespace
 
-std::vector<TokenLogs> Vlm::State::answer_logs(std::span<const PlannedPrompt> asked, bool keep) const {
+std::vector<TokenLogs> Vlm::State::answer_logs(std::span<const PlannedPrompt> asked, bool keep,
+                                               const Progress& progress) const {
+  std::vector<TokenLogs> found;
+  for (std::size_t first = 0; first < asked.size();) {
+    const std::size_t end = end_of_run(*this, asked, first);
+    {
+      const std::lock_guard lock(mutex);
+      for (TokenLogs& logs : run_of(asked.subspan(first, end - first), keep)) found.push_back(std::move(logs));
+    }
+    first = end;
+    if (progress) progress(static_cast<int64_t>(first), std::ssize(asked));
+  }
+  return found;
+}
+
+std::vector<TokenLogs> Vlm::State::run_of(std::span<const PlannedPrompt> asked, bool keep) const {
   const c10::InferenceMode no_gradient;
-  int64_t longest = 0;
-  for (const PlannedPrompt& prompt : asked) longest = std::max(longest, prompt.rows() + prompt.longest_answer());
-  const bool long_factors = decoder->long_factors(longest);
+  const bool long_factors = decoder->long_factors(asked[0].rows() + asked[0].longest_answer());
   std::vector<Placed> placed(asked.size());
   std::vector<PlannedPrompt> shared;
   std::vector<std::pair<PromptKey, KeysValues>> made;  // to be kept, once they are whole
@@ -117,7 +160,7 @@ std::vector<TokenLogs> Vlm::State::answer_logs(std::span<const PlannedPrompt> as
   made.reserve(2 * asked.size());
   Run run;
   const auto to_keep = [&](const PromptKey& key, KeysValues begun) -> KeysValues* {
-    if (!keep) return nullptr;
+    if (!keep || !prefixes.takes(bytes_of_rows(std::ssize(key)))) return nullptr;
     made.emplace_back(key, std::move(begun));
     return &made.back().second;
   };
@@ -125,7 +168,7 @@ std::vector<TokenLogs> Vlm::State::answer_logs(std::span<const PlannedPrompt> as
     const PlannedPrompt& prompt = asked[k];
     const auto kept = keep ? prefixes.find(prompt.key, long_factors) : nullptr;
     const int64_t common = kept ? usable(prompt, common_rows(kept->key, prompt.key)) : 0;
-    if (common >= kLeastKept) {
+    if (common >= kLeastKept || (common > 0 && common == prompt.rows() - 1)) {
       placed[k] = {kept, kept->rows.first(common), common, -1};
       counts.prefix_rows += common;
       KeysValues* into = nullptr;
@@ -150,11 +193,9 @@ std::vector<TokenLogs> Vlm::State::answer_logs(std::span<const PlannedPrompt> as
   }
   const Tensor x = run.rows.size() == 1 ? run.rows[0] : at::cat(run.rows);
   counts.decoder_rows += run.count;
-  const Tensor logits = decoder->logits(decoder->run(x, run.stretches, run.wanted, long_factors));
-  const int64_t bad = first_not_finite(logits);
-  if (bad >= 0) throw NotFinite(text_of("[", name, "] the logits of row ", bad, " are not finite"));
+  std::vector<TokenLogs> found = read_logs(*this, decoder->run(x, run.stretches, run.wanted, long_factors), asked);
   for (auto& [key, rows] : made) prefixes.put(std::move(key), std::move(rows));
-  return read_logs(at::log_softmax(logits, -1, at::kDouble), asked);
+  return found;
 }
 
 void check_choices(std::span<const std::string> choices, const ChooseOptions& options) {
@@ -177,12 +218,29 @@ void check_first_tokens(const PlannedPrompt& prompt, std::span<const std::string
               choices[b], "\" begin with the same token");
 }
 
+/// Two texts may be one to the tokenizer: a letter composed and decomposed.
+void check_ids(const PlannedPrompt& prompt, std::span<const std::string> choices) {
+  for (std::size_t a = 0; a < choices.size(); ++a)
+    for (std::size_t b = a + 1; b < choices.size(); ++b)
+      require(prompt.answers[a] != prompt.answers[b], "[choose] the choices \"", choices[a], "\" and \"", choices[b],
+              "\" are the same tokens");
+}
+
+/// Whether another choice is the beginning of this one: then whoever says this says that.
+bool goes_on(const PlannedPrompt& prompt, std::size_t choice) {
+  const std::vector<int64_t>& ids = prompt.answers[choice];
+  return std::ranges::any_of(prompt.answers, [&](const std::vector<int64_t>& other) {
+    return other.size() < ids.size() && std::ranges::equal(other, std::span(ids).first(other.size()));
+  });
+}
+
 PlannedPrompt planned(const Vlm::State& vlm, std::span<const Image> images, const std::string& prompt,
                       std::span<const std::string> choices, const ChooseOptions& options) {
   check_choices(choices, options);
   VlmAsked asked = asked_of(images, prompt, options.prompt);
   asked.choices = {choices.begin(), choices.end()};
-  PlannedPrompt plan = vlm.plan("choose", asked, 0);
+  PlannedPrompt plan = vlm.plan_to_run("choose", asked, 0);
+  check_ids(plan, choices);
   if (options.first_token) {
     check_first_tokens(plan, choices);
     for (auto& ids : plan.answers) ids.resize(1);
@@ -192,11 +250,12 @@ PlannedPrompt planned(const Vlm::State& vlm, std::span<const Image> images, cons
 
 }  // namespace
 
-Choice choice_of(const TokenLogs& logs, const ChooseOptions& options) {
+Choice choice_of(const PlannedPrompt& prompt, const TokenLogs& logs, const ChooseOptions& options) {
   Choice choice;
-  for (const std::vector<double>& tokens : logs) {
+  for (std::size_t c = 0; c < logs.size(); ++c) {
+    const std::vector<double>& tokens = logs[c];
     const double sum = std::accumulate(tokens.begin(), tokens.end(), 0.0);
-    choice.coverage += std::exp(sum);
+    if (!goes_on(prompt, c)) choice.coverage += std::exp(sum);
     choice.log_probabilities.push_back(options.length == "mean" ? sum / static_cast<double>(tokens.size()) : sum);
   }
   const double most = *std::ranges::max_element(choice.log_probabilities);
@@ -210,25 +269,20 @@ Choice choice_of(const TokenLogs& logs, const ChooseOptions& options) {
 Choice Vlm::choose(std::span<const Image> images, const std::string& prompt, std::span<const std::string> choices,
                    const ChooseOptions& options) const {
   const PlannedPrompt plan = planned(*state_, images, prompt, choices, options);
-  const std::lock_guard lock(state_->mutex);
-  return choice_of(state_->answer_logs({&plan, 1}, options.kept_prefixes)[0], options);
+  return choice_of(plan, state_->answer_logs({&plan, 1}, options.kept_prefixes)[0], options);
 }
 
 std::vector<Choice> Vlm::choose_many(std::span<const VlmItem> items, const ChooseOptions& options,
                                      const Progress& progress) const {
   std::vector<PlannedPrompt> plans;
-  for (const VlmItem& item : items) plans.push_back(planned(*state_, item.images, item.prompt, item.choices, options));
+  for (std::size_t k = 0; k < items.size(); ++k) try {
+      plans.push_back(planned(*state_, items[k].images, items[k].prompt, items[k].choices, options));
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument(text_of("item ", k, ": ", error.what()));
+    }
+  const std::vector<TokenLogs> logs = state_->answer_logs(plans, options.kept_prefixes, progress);
   std::vector<Choice> choices;
-  const std::lock_guard lock(state_->mutex);
-  for (std::size_t first = 0; first < plans.size();) {
-    std::size_t end = first;
-    for (int64_t rows = 0; end < plans.size() && (end == first || rows + plans[end].rows() <= kRowsOfRun); ++end)
-      rows += plans[end].rows();
-    for (const TokenLogs& logs : state_->answer_logs(std::span(plans).subspan(first, end - first), options.kept_prefixes))
-      choices.push_back(choice_of(logs, options));
-    first = end;
-    if (progress) progress(static_cast<int64_t>(first), static_cast<int64_t>(plans.size()));
-  }
+  for (std::size_t k = 0; k < plans.size(); ++k) choices.push_back(choice_of(plans[k], logs[k], options));
   return choices;
 }
 

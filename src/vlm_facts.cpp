@@ -71,7 +71,7 @@ Facts Vlm::facts() const {
   Facts facts;
   tell_image(config, facts);
   facts.emplace_back("decoder", decoder_of(decoder));
-  facts.emplace_back("positions", rotary_of(decoder.rotary));
+  facts.emplace_back("rotary positions", rotary_of(decoder.rotary));
   facts.emplace_back("context", std::to_string(decoder.positions));
   facts.emplace_back("vocabulary", std::to_string(decoder.vocabulary));
   const std::string name = template_of(config);

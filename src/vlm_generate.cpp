@@ -3,6 +3,7 @@
 #include <unisim/error.h>
 
 #include <algorithm>
+#include <set>
 
 #include "models/each_item.h"
 #include "not_finite.h"
@@ -24,20 +25,35 @@ Tensor next_logits(const Vlm::State& vlm, const Tensor& x, KeysValues& rows) {
   return logits[0];
 }
 
-/// The prompt's keys and values, found or computed, and the logits behind it.
-Tensor prefill(const Vlm::State& vlm, const PlannedPrompt& prompt, bool keep, KeysValues& rows) {
+/// The prompt's keys and values, found or computed, and the logits behind it. Room for `more` tokens is made at once
+/// where nothing is kept of it.
+Tensor prefill(const Vlm::State& vlm, const PlannedPrompt& prompt, bool keep, int64_t more, KeysValues& rows) {
   const bool long_factors = vlm.decoder->long_factors(prompt.rows());
   int64_t from = 0;
   if (const auto kept = keep ? vlm.prefixes.find(prompt.key, long_factors) : nullptr) {
     const int64_t common = std::min(common_rows(kept->key, prompt.key), prompt.rows() - 1);
-    if (common >= kLeastKept) {
+    if (common >= kLeastKept || (common > 0 && common == prompt.rows() - 1)) {
       rows = kept->rows.first(common);
       vlm.counts.prefix_rows += from = common;
     }
   }
+  keep = keep && from < prompt.rows() / 2 && vlm.prefixes.takes(vlm.bytes_of_rows(prompt.rows()));
+  if (!keep) rows.reserve = prompt.rows() + more;
   const Tensor logits = next_logits(vlm, vlm.embedded(prompt, from), rows);
-  if (keep && from < prompt.rows() / 2) vlm.prefixes.put(prompt.key, rows.first(prompt.rows()));
+  if (keep) vlm.prefixes.put(prompt.key, rows.first(prompt.rows()));
+  rows.reserve = prompt.rows() + more;
   return logits;
+}
+
+/// transformers' rule: a token that was there, in the prompt or since, is made less probable.
+void penalize(double penalty, std::span<const int64_t> ids, Tensor& logits) {
+  if (penalty == 1) return;
+  logits = logits.clone();
+  const std::set<int64_t> seen(ids.begin(), ids.end());
+  for (const int64_t id : seen) {
+    const float value = logits[id].item<float>();
+    logits[id] = value > 0 ? value / static_cast<float>(penalty) : value * static_cast<float>(penalty);
+  }
 }
 
 /// Where the first of the stop texts begins; npos: none is there.
@@ -53,31 +69,39 @@ Generated Vlm::generate(std::span<const Image> images, const std::string& prompt
                         const GenerateOptions& options) const {
   require(options.max_new_tokens >= 1, "[generate] max_new_tokens is ", options.max_new_tokens, ", expected 1 or more");
   for (const std::string& stop : options.stop) require(!stop.empty(), "[generate] a stop text is empty");
-  return state_->generate(state_->plan("generate", asked_of(images, prompt, options.prompt),
-                                       options.max_new_tokens),
-                          options);
+  return state_->generate(
+      state_->plan_to_run("generate", asked_of(images, prompt, options.prompt), options.max_new_tokens), options);
 }
 
 Generated Vlm::State::generate(const PlannedPrompt& prompt, const GenerateOptions& asked) const {
-  const std::lock_guard lock(mutex);
+  if (!config.generation_refused.empty())
+    throw Unsupported(config.folder / "generation_config.json",
+                      "asks for " + config.generation_refused + ", which generate does not do; choose does not need it");
+  std::unique_lock lock(mutex);
   const c10::InferenceMode no_gradient;
   Generated out;
   KeysValues rows;
-  rows.reserve = prompt.rows() + asked.max_new_tokens;
-  Tensor logits = prefill(*this, prompt, asked.kept_prefixes, rows);
+  std::vector<int64_t> ids = prompt.encoded.ids;
+  Tensor logits = prefill(*this, prompt, asked.kept_prefixes, asked.max_new_tokens, rows);
   while (true) {
+    penalize(config.repetition_penalty, ids, logits);
     const int64_t id = at::argmax(logits).item<int64_t>();
     if (std::ranges::find(prompts->stop_ids(), id) != prompts->stop_ids().end()) {
       out.stopped = true;
       break;
     }
+    ids.push_back(id);
     out.ids.push_back(id);
     if (!asked.stop.empty() && first_stop(prompts->decode(out.ids), asked.stop) != std::string::npos) {
       out.stopped = true;
       break;
     }
-    const auto made = static_cast<int64_t>(out.ids.size());
-    if (asked.progress) asked.progress(made, asked.max_new_tokens);
+    const auto made = std::ssize(out.ids);
+    if (asked.progress) {  // which may ask the model itself
+      lock.unlock();
+      asked.progress(made, asked.max_new_tokens);
+      lock.lock();
+    }
     if (made == asked.max_new_tokens) break;
     logits = next_logits(*this, decoder->embed({&id, 1}), rows);
   }
@@ -87,13 +111,13 @@ Generated Vlm::State::generate(const PlannedPrompt& prompt, const GenerateOption
 }
 
 Tensor Vlm::logits(std::span<const Image> images, const std::string& prompt, const PromptOptions& options) const {
-  const PlannedPrompt plan = state_->plan("logits", asked_of(images, prompt, options), 0);
+  const PlannedPrompt plan = state_->plan_to_run("logits", asked_of(images, prompt, options), 0);
   const std::lock_guard lock(state_->mutex);
   Tensor logits;
   {
     const c10::InferenceMode no_gradient;
     KeysValues rows;
-    logits = prefill(*state_, plan, true, rows);
+    logits = prefill(*state_, plan, true, 0, rows);
   }
   return logits.clone();
 }

@@ -41,7 +41,8 @@ std::shared_ptr<KeptPrefixes::Entry> KeptPrefixes::find(std::span<const int64_t>
 }
 
 void KeptPrefixes::put(PromptKey key, KeysValues rows) {
-  if (rows.bytes() > most_bytes_) return;
+  if (!takes(rows.bytes())) return;
+  std::erase_if(entries_, [&](const auto& entry) { return entry->key == key; });
   entries_.push_front(std::make_shared<Entry>(Entry{std::move(key), std::move(rows)}));
   shrink();
 }

@@ -48,7 +48,9 @@ class KeptPrefixes {
   };
   /// The entry that shares most rows with the prompt, or null; `long_factors` must be the same. It stays valid while held.
   std::shared_ptr<Entry> find(std::span<const int64_t> prompt, bool long_factors);
-  /// Nothing is kept of a prompt that alone is larger than the bound.
+  /// Whether so many bytes may be kept at all.
+  bool takes(int64_t bytes) const { return bytes <= most_bytes_; }
+  /// In place of what is kept under the same key. Nothing is kept of what takes() refuses.
   void put(PromptKey key, KeysValues rows);
 
  private:

@@ -2,6 +2,7 @@
 
 #include <unisim/vlm.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -48,6 +49,11 @@ VlmAsked asked_of(std::span<const Image> images, const std::string& prompt, cons
 /// Log probabilities of the tokens of each choice, one after the other.
 using TokenLogs = std::vector<std::vector<double>>;
 
+/// VlmCounts as they are counted.
+struct RunningCounts {
+  std::atomic<int64_t> tower_tiles = 0, features_found = 0, decoder_rows = 0, prefix_rows = 0;
+};
+
 struct Vlm::State {
   std::string name;
   VlmConfig config;
@@ -60,12 +66,22 @@ struct Vlm::State {
   mutable std::mutex mutex;  ///< one run at a time: of what follows
   mutable KeptFeatures features{0};
   mutable KeptPrefixes prefixes{0};
-  mutable VlmCounts counts;
+  mutable RunningCounts counts;  ///< read without the mutex
 
-  /// Throws std::invalid_argument as Vlm::choose says; `room` is how many tokens may follow.
-  PlannedPrompt plan(const char* operation, const VlmAsked& asked, int64_t room) const;
+  /// Throws std::invalid_argument for what cannot be put to the model, however long it is.
+  PlannedPrompt plan(const VlmAsked& asked) const;
+  /// The same, which leaves room for the longest answer, and for as many tokens: else std::invalid_argument, which says
+  /// how many pictures fit.
+  PlannedPrompt plan_to_run(const char* operation, const VlmAsked& asked, int64_t room) const;
 
   Generated generate(const PlannedPrompt& prompt, const GenerateOptions& asked) const;
+  /// Log probabilities of all choices of all prompts, packed into runs. `keep`: behind what is kept of prompts before, and
+  /// kept for those that come. progress counts prompts.
+  std::vector<TokenLogs> answer_logs(std::span<const PlannedPrompt> prompts, bool keep,
+                                     const Progress& progress = {}) const;
+
+  /// Bytes that the keys and values of so many rows take.
+  int64_t bytes_of_rows(int64_t rows) const;
 
   /// What follows is called with the mutex held.
 
@@ -73,13 +89,12 @@ struct Vlm::State {
   Tensor rows_of(const PlannedPrompt& prompt, std::size_t picture) const;
   /// Rows [from, prompt.rows()) as the decoder takes them: [rows - from, width].
   Tensor embedded(const PlannedPrompt& prompt, int64_t from) const;
-  /// Log probabilities of all choices of all prompts, in one run. `keep`: behind what is kept of prompts before, and kept
-  /// for those that come.
-  std::vector<TokenLogs> answer_logs(std::span<const PlannedPrompt> prompts, bool keep) const;
+  /// answer_logs of prompts whose rotary factors are the same, in one run of the decoder.
+  std::vector<TokenLogs> run_of(std::span<const PlannedPrompt> prompts, bool keep) const;
 };
 
 /// By the rules of Vlm::choose.
-Choice choice_of(const TokenLogs& logs, const ChooseOptions& options);
+Choice choice_of(const PlannedPrompt& prompt, const TokenLogs& logs, const ChooseOptions& options);
 /// Throws std::invalid_argument where an option or the choices of a question are not what they should be.
 void check_choices(std::span<const std::string> choices, const ChooseOptions& options);
 

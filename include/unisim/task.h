@@ -92,6 +92,7 @@ struct AskedFacts {
   double coverage = 1;                    ///< probability of all letters together
   double bias = 0;                        ///< lean to the first letter
   std::vector<std::string> replies = {};  ///< what it wrote, for each order
+  std::optional<int64_t> unparsable = {};  ///< mode text: of the answers, how many name no option
 };
 
 /// What became of one item. Without a score it has an error and counts nowhere.

@@ -124,7 +124,9 @@ void init_evaluation(py::module_& m) {
             for (const std::string& reply : asked.replies) list.append(py::bytes(reply).attr("decode")("utf-8", "replace"));
             return list;
           },
-          "What the model wrote, for each order; empty where probabilities alone were read.");
+          "What the model wrote, for each order; empty where probabilities alone were read.")
+      .def_readonly("unparsable", &AskedFacts::unparsable,
+                    "Mode \"text\": of the answers, how many name no option; else None.");
 
   py::class_<ItemResult>(m, "ItemResult", "What became of one item.")
       .def_readonly("scores", &ItemResult::scores,

@@ -5,6 +5,8 @@ greedy token is compared up to the first step where float64 itself has the two b
 """
 
 import functools
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -142,6 +144,63 @@ def test_many_at_once_are_each_alone_and_no_row_is_padding(tiny):
     assert progress[-1] == (16, 16)
 
 
+def test_a_short_item_keeps_its_rotary_factors_beside_a_long_one(tiny):
+    """Phi-3's factors are those of each item's own length, whatever is asked with it."""
+    vlm, _ = tiny("internvl_phi3")
+    ours = unisim.Vlm.load(vlm.folder, prefix_bytes=0)
+    items = [([], "Hello.", ("A", "B")), ([], "word " * 60, ("A", "B")), ([], "Is it?", ("A", "B"))]
+    alone = [ours.choose(*item).log_probabilities for item in items]
+    together = [choice.log_probabilities for choice in ours.choose_many(items)]
+    assert np.abs(np.array(alone) - together).max() < 1e-5
+
+
+def test_the_model_may_be_asked_from_its_own_progress(tiny):
+    _, ours = tiny("interleave")
+    counts = []
+
+    def ask(done, total):
+        counts.append((ours.counts.decoder_rows, ours.choose([], "Inside.", ("A", "B")).best))
+
+    said = ours.generate([], "Hello.", 4)
+    assert ours.generate([], "Hello.", 4, progress=ask) == said and counts
+
+
+def test_what_is_kept_stays_within_its_bound(tiny):
+    """Of a prompt of 20 rows the keys are kept, not the room for what was said behind them."""
+    import resource
+
+    vlm, _ = tiny("interleave")
+    ours = unisim.Vlm.load(vlm.folder, prefix_bytes=1 << 20)
+    ours.generate([], "Warm up.", 8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for k in range(60):
+        ours.generate([], f"Question {k}", 700, stop=ours.generate([], f"Question {k}", 1) or None)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 12_000  # kB
+
+
+def test_greedy_text_heeds_the_repetition_penalty_and_refuses_what_it_does_not_do(tiny, tmp_path):
+    vlm, _ = tiny("interleave")
+    folder = tmp_path / "penalty"
+    shutil.copytree(vlm.folder, folder)
+    file = folder / "generation_config.json"
+    config = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(config | {"repetition_penalty": 1.3}))
+    ours = unisim.Vlm.load(folder)
+    _, said = ours.generate([], "Hello.", 16, return_ids=True)
+    ids = vlm.ids("Hello.")
+    for step, logits in enumerate(vlm.logits(ids + said)[len(ids) - 1 : -1]):
+        seen = torch.tensor(sorted({*ids, *said[:step]}))
+        logits[seen] = torch.where(logits[seen] > 0, logits[seen] / 1.3, logits[seen] * 1.3)
+        best = logits.topk(2).values
+        assert float(best[0] - best[1]) < 1e-4 or said[step] == int(logits.argmax())
+    assert said != unisim.Vlm.load(vlm.folder).generate([], "Hello.", 16, return_ids=True)[1]
+    file.write_text(json.dumps(config | {"no_repeat_ngram_size": 3}))
+    ours = unisim.Vlm.load(folder)
+    assert ours.choose([], "Hello.", ("A", "B")).best in (0, 1)
+    with pytest.raises(NotImplementedError, match="no_repeat_ngram_size"):
+        ours.generate([], "Hello.", 4)
+
+
 def test_one_prefill_reads_off_all_choices(tiny):
     vlm, ours = tiny("llava")
     before = ours.counts.decoder_rows
@@ -193,10 +252,12 @@ def test_length_and_first_token(tiny):
         (0, "Hi", ("A", ""), {}, "a choice is empty"),
         (0, "Hi", ("A", "A"), {}, 'the choice "A" is there twice'),
         (0, "Hi", (), {}, "no choices"),
+        (0, "Hi", ("\u00e9", "e\u0301"), {}, "are the same tokens"),
+        (0, "", ("A", "B"), {"template": "raw"}, "the prompt is empty"),
         (0, "Hi", ("Image 1", "Image 2"), {"first_token": True}, "begin with the same token"),
         (0, "Hi", ("A", "B"), {"template": "nobody"}, "interleave_hf"),
         (0, "Hi", ("A", "B"), {"length": "max"}, "neither sum nor mean"),
-        (0, "word " * 40_000, ("A", "B"), {}, "0 of the 0 pictures fit"),
+        (0, "word " * 40_000, ("A", "B"), {}, "may follow; .* reads 4096$"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(tiny, images, prompt, choices, options, message):
@@ -204,6 +265,19 @@ def test_what_cannot_be_asked_is_refused(tiny, images, prompt, choices, options,
     pictures = [array(picture) for picture in tiny_vlms.pictures(images)]
     with pytest.raises(ValueError, match=message):
         ours.choose(pictures, prompt, choices, **options)
+
+
+def test_many_name_the_item_at_fault_and_a_long_prompt_can_be_looked_at(tiny):
+    _, ours = tiny("interleave")
+    with pytest.raises(ValueError, match="^item 1: .*a choice is empty"):
+        ours.choose_many([([], "Hi", ("A", "B")), ([], "Hi", ("A", ""))])
+    assert len(ours.encode([], "word " * 40_000)) > 4096
+
+
+def test_a_choice_that_goes_on_from_another_is_covered_by_it(tiny):
+    _, ours = tiny("interleave")
+    one = ours.choose([], "Hello.", ("Image", "Image 2"))
+    assert one.coverage == pytest.approx(np.exp(one.log_probabilities[0]))
 
 
 def test_generation_ends_by_a_text_and_by_a_bound(tiny):

@@ -331,7 +331,7 @@ def test_what_is_asked_wrongly_names_what_would_be_right(families):
             "chat_template": "{{ 1 }}"
         },
         "its chat template is missing": {},
-        '"chatml", expected one of llava_hf': {"template": "chatml"},
+        '"chatml" is none of llava_hf': {"template": "chatml"},
         'unisim.template: found "chatml"': {"template_name": "chatml"},
     }
     for line, message in zip(

@@ -33,6 +33,7 @@ def page(tasks: Sequence[Any], found: Sequence[Result]) -> str:
         rows=[row for result in found for row in _rows(result, names[results.named(result)])],
         chart=_chart(found, names),
         groups=_groups(found, names),
+        asked=[_asked(one, names[results.named(one)]) for one in found if "coverage" in one],
         comparisons=results.compare(found),
         means=results.means(found),
         names=names,
@@ -80,6 +81,27 @@ def _rows(result: Result, name: str) -> list[dict[str, Any]]:
         }
         for what, value, interval in results.shown(result)
     ]
+
+
+def _asked(result: Result, name: str) -> dict[str, Any]:
+    """Of a model that was asked: what stands beside its accuracy."""
+    return {
+        "task": result["task"],
+        "metric": name,
+        "coverage": _coverage(result["coverage"]) if result["unparsable"] is None else "",
+        "bias": f"{result['bias']:+.3f}" if _swapped(result) else "",
+        "unparsable": "" if result["unparsable"] is None else percent(result["unparsable"]),
+        "examples": result["examples"],
+    }
+
+
+def _swapped(result: Result) -> bool:
+    """Whether candidates changed places: of one order alone a lean cannot be told from an opinion."""
+    return ",swap=no" not in result["metric"]
+
+
+def _coverage(share: float) -> str:
+    return f"{100 * share:.3g} %"  # it may be tiny
 
 
 def _chart(found: Sequence[Result], names: dict[str, str]) -> str:
@@ -155,11 +177,14 @@ def _wrong(task: Any, result: Result, name: str, pictures: dict[str, str | None]
     cards.sort(key=lambda card: (-card[0], card[1]))
     if not cards:
         return None
-    shown = [_card(task, place, result["items"][place], pictures) for _, place in cards[:MOST_WRONG]]
+    swapped = _swapped(result)
+    shown = [_card(task, place, result["items"][place], pictures, swapped) for _, place in cards[:MOST_WRONG]]
     return {"task": result["task"], "metric": name, "count": len(cards), "cards": shown}
 
 
-def _card(task: Any, place: int, item: dict[str, Any], pictures: dict[str, str | None]) -> dict[str, Any]:
+def _card(
+    task: Any, place: int, item: dict[str, Any], pictures: dict[str, str | None], swapped: bool
+) -> dict[str, Any]:
     asked = task[place]
     return {
         "item": place,
@@ -169,13 +194,31 @@ def _card(task: Any, place: int, item: dict[str, Any], pictures: dict[str, str |
         "candidates": [
             {
                 **_operand(task, candidate, pictures),
-                "score": _number(item["scores"][k]),
+                "score": _share(item["scores"][k]) if "coverage" in item else _number(item["scores"][k]),
                 "people": k == asked.label,
                 "metric": k == item["chosen"],
             }
             for k, candidate in enumerate(asked.candidates)
         ],
+        "said": _said(item, len(asked.candidates), swapped) if "coverage" in item else None,
     }
+
+
+def _said(item: dict[str, Any], candidates: int, swapped: bool) -> dict[str, Any]:
+    """What a model that was asked said of an item: each reply with the order in which the candidates then stood."""
+    turned = ["".join(str((k + turn) % candidates + 1) for k in range(candidates)) for turn in range(candidates)]
+    return {
+        "coverage": _coverage(item["coverage"]) if "unparsable" not in item else "",
+        "bias": f"{item['bias']:+.3f}" if swapped else "",
+        "replies": [
+            {"order": ", ".join(order), "text": reply}
+            for order, reply in zip(turned, item["replies"], strict=False)
+        ],
+    }
+
+
+def _share(score: float | None) -> str:
+    return "–" if score is None else f"{score:.3f}"
 
 
 def _number(score: float | None) -> str:

@@ -64,6 +64,7 @@ def result_of(task: Any, evaluation: Any) -> Result:
         result |= {
             "coverage": sum(one.coverage for one in asked) / len(asked),
             "bias": sum(one.bias for one in asked) / len(asked),
+            "unparsable": _unparsable(asked),
             "examples": evaluation.examples,
         }
     result["failed"] = [{"file": file, "error": error} for file, error in evaluation.failures]
@@ -75,11 +76,19 @@ def result_of(task: Any, evaluation: Any) -> Result:
     return result
 
 
+def _unparsable(asked: Sequence[Any]) -> float | None:
+    """The share of written answers that name no option; None where probabilities were read."""
+    if asked[0].unparsable is None:
+        return None
+    return float(sum(one.unparsable for one in asked) / max(1, sum(len(one.replies) for one in asked)))
+
+
 def _asked(facts: Any) -> Result:
     """Of an item that a model was asked about."""
     if facts is None:
         return {}
-    return {"coverage": facts.coverage, "bias": facts.bias, "replies": facts.replies}
+    said = {"coverage": facts.coverage, "bias": facts.bias, "replies": facts.replies}
+    return said if facts.unparsable is None else said | {"unparsable": facts.unparsable}
 
 
 def _finite(number: float) -> float | None:

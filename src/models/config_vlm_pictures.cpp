@@ -27,14 +27,24 @@ void require_tiles(const PreprocessConfig& tile, const std::filesystem::path& fo
                       "resize it to a square");
 }
 
+/// A small folder must not ask for all memory: as float32 these are 768 MB a picture, ten times what is published.
+constexpr int64_t most_pixels = int64_t{1} << 26;
+
+void require_affordable(int64_t tiles, int64_t side, const char* key, const std::filesystem::path& folder) {
+  require_data(tiles <= most_pixels / (side * side), folder, key, " makes ", tiles, " tiles of ", side, " x ", side,
+               " of a picture, expected at most ", most_pixels, " pixels in all");
+}
+
 void read_anyres(VlmConfig& config, const PictureProcessor& processor, const Grids& grids) {
   require_tiles(processor.tile, config.folder);
   require_data(processor.grids == grids, config.folder, "image_grid_pinpoints of the processor (",
                processor.grids.size(), " grids) and of config.json (", grids.size(), ") are not the same");
   const int64_t side = processor.tile.resize_height;
-  for (const auto& [height, width] : grids)
+  for (const auto& [height, width] : grids) {
     require_data(height % side == 0 && width % side == 0, config.folder, "image_grid_pinpoints has ", height,
                  " x ", width, ", which tiles of ", side, " pixels do not fill");
+    require_affordable((height / side) * (width / side) + 1, side, "image_grid_pinpoints", config.folder);
+  }
   config.tiles.rule = TileRule::AnyRes;
   config.tiles.grids = grids;
   config.tiles.least_tiles = 1;
@@ -44,6 +54,7 @@ void read_dynamic(VlmConfig& config, const PictureProcessor& processor) {
   require_tiles(processor.tile, config.folder);
   require_data(processor.least_tiles <= processor.most_tiles, config.folder, "min_patches is ",
                processor.least_tiles, ", more than max_patches, which is ", processor.most_tiles);
+  require_affordable(processor.most_tiles + 1, processor.tile.resize_height, "max_patches", config.folder);
   config.tiles.rule = TileRule::Dynamic;
   config.tiles.least_tiles = processor.least_tiles;
   config.tiles.most_tiles = processor.most_tiles;

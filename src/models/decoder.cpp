@@ -100,7 +100,7 @@ Tensor frequencies(const DecoderConfig& config, const std::vector<double>& facto
 
 int64_t KeysValues::bytes() const {
   std::size_t sum = 0;
-  for (const Tensor& tensor : keys) sum += 2 * tensor.nbytes();
+  for (const Tensor& tensor : keys) sum += 2 * tensor.storage().nbytes();  // the whole room, though a part is seen
   return static_cast<int64_t>(sum);
 }
 

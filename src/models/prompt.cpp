@@ -58,7 +58,7 @@ const PromptTemplate* find_template(std::string_view name) {
 
 std::string name_to_use(const VlmConfig& config, const std::string& asked) {
   if (!asked.empty()) {
-    require(asked == raw || find_template(asked), "[vlm] the template ", in_quotes(asked), ", expected one of ",
+    require(asked == raw || find_template(asked), "[vlm] the template ", in_quotes(asked), " is none of ",
             listed(template_names()));
     return asked;
   }
@@ -208,8 +208,8 @@ PromptParts render_prompt(const VlmConfig& config, const std::string& template_n
   require(!turns.empty(), "[vlm] a conversation without a turn");
   const std::string name = name_to_use(config, template_name);
   for (std::size_t i = 0; i < turns.size(); ++i)
-    require(turns[i].answer.empty() == (i + 1 == turns.size()), "[vlm] turn ", i + 1, " of ", turns.size(),
-            turns[i].answer.empty() ? " has no answer" : " has an answer: it is the model's to give");
+    require(turns[i].answer.has_value() == (i + 1 < turns.size()), "[vlm] turn ", i + 1, " of ", turns.size(),
+            !turns[i].answer ? " has no answer" : " has an answer: it is the model's to give");
   if (name == raw) return rendered_already(config, turns);
   const PromptTemplate& t = *find_template(name);
   PromptParts parts;
@@ -218,9 +218,9 @@ PromptParts render_prompt(const VlmConfig& config, const std::string& template_n
   append(parts, Kind::Control, t.system_end);
   for (const PromptTurn& turn : turns) {
     append_user(parts, t, turn);
-    append(parts, Kind::Control, turn.answer.empty() ? t.asks : t.answer);
-    append(parts, Kind::Text, turn.answer);
-    if (!turn.answer.empty()) append(parts, Kind::Control, t.answer_end);
+    append(parts, Kind::Control, turn.answer ? t.answer : t.asks);
+    append(parts, Kind::Text, turn.answer.value_or(""));
+    if (turn.answer) append(parts, Kind::Control, t.answer_end);
   }
   return parts;
 }

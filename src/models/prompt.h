@@ -38,14 +38,14 @@ std::string readable(const PromptParts& parts);
 /// belongs to every turn but the last.
 struct PromptTurn {
   PromptTurn() = default;
-  PromptTurn(std::string_view written, int64_t count, std::string said = {})
+  PromptTurn(std::string_view written, int64_t count, std::optional<std::string> said = {})
       : prompt(marked(written)), pictures(count), answer(std::move(said)) {}
-  PromptTurn(PromptParts parts, int64_t count, std::string said = {})
+  PromptTurn(PromptParts parts, int64_t count, std::optional<std::string> said = {})
       : prompt(std::move(parts)), pictures(count), answer(std::move(said)) {}
 
   PromptParts prompt = {};  ///< Text and Picture
   int64_t pictures = 0;
-  std::string answer = {};
+  std::optional<std::string> answer = {};  ///< may be empty: the model said nothing
 };
 
 /// The templates' names, "raw" last: there the prompt is already rendered, so that its control tokens and markers

@@ -74,6 +74,8 @@ struct VlmConfig {
   std::string template_name = {};  ///< "unisim.template" of a converted folder; empty: by the Jinja text
   std::string system_message = {}; ///< of a converted InternVL folder
   std::vector<int64_t> stop_ids = {};  ///< eos of generation_config.json, else of config.json
+  double repetition_penalty = 1;       ///< of generation_config.json, for greedy text
+  std::string generation_refused = {};  ///< what that file asks of greedy text besides and we do not do; empty: nothing
   bool pieces_alone = false;       ///< text around a picture is tokenised piece by piece (original LLaVA)
 };
 

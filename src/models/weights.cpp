@@ -1,6 +1,5 @@
 #include "weights.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <unisim/error.h>
 
@@ -11,6 +10,8 @@
 
 namespace unisim {
 namespace {
+
+constexpr int64_t staged_bytes = int64_t{32} << 20;
 
 std::string text_of_shape(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -108,6 +109,13 @@ void check_present(const SafeTensors& file, const FileTensor& wanted, const std:
         at, text_of("tensor \"", wanted.name, "\" is ", name_of(entry->type), ", expected F32, F16 or BF16"));
 }
 
+/// Of pieces stacked along the first dimension.
+std::vector<int64_t> stacked_shape(const std::vector<FileTensor>& pieces) {
+  std::vector<int64_t> shape = pieces.front().shape;
+  for (std::size_t i = 1; i < pieces.size(); ++i) shape.front() += pieces[i].shape.front();
+  return shape;
+}
+
 }  // namespace
 
 Weights Weights::open(const std::filesystem::path& folder, const std::vector<std::string>& stems,
@@ -136,27 +144,39 @@ void Weights::fill(const Wants& wants) const {
                  " has no place in the ", wants.reader, " that the configuration describes");
   }
 
-  const at::ScalarType dtype = scalar_type(dtype_);
+  Tensor staged;
   for (const Want& want : wants.tensors) {
-    std::vector<Tensor> pieces;
-    for (const FileTensor& piece : want.pieces) pieces.push_back(read(piece));
-    Tensor whole = pieces.size() == 1 ? pieces.front() : at::cat(pieces, 0);
+    const at::ScalarType dtype = want.in_float32 ? at::kFloat : scalar_type(dtype_);
+    Tensor whole = at::empty(stacked_shape(want.pieces), at::TensorOptions().dtype(dtype));
+    int64_t row = 0;
+    for (const FileTensor& piece : want.pieces) {
+      const bool alone = want.pieces.size() == 1;
+      read(piece, alone ? whole : whole.narrow(0, row, piece.shape.front()), staged);
+      if (!alone) row += piece.shape.front();
+    }
     if (!want.shape.empty()) whole = whole.reshape(want.shape);
     if (want.transposed) whole = whole.t().contiguous();
-    *want.into = whole.to(device_, want.in_float32 ? at::kFloat : dtype);
+    *want.into = whole.to(device_);
   }
 }
 
-Tensor Weights::read(const FileTensor& wanted) const {
+void Weights::read(const FileTensor& wanted, const Tensor& into, Tensor& staged) const {
   const TensorEntry& entry = *file_.find(wanted.name);
-  const Tensor tensor = at::empty(wanted.shape, at::TensorOptions().dtype(scalar_type_of(entry.type)));
-  const std::span<std::byte> bytes(static_cast<std::byte*>(tensor.mutable_data_ptr()),
-                                   static_cast<std::size_t>(entry.bytes));
-  file_.read(entry, bytes);
-  require_data(all_finite(entry.type, bytes), file_.files()[entry.file], "tensor \"", wanted.name,
+  const at::ScalarType type = scalar_type_of(entry.type);
+  Tensor bytes = into;
+  if (type != into.scalar_type()) {
+    const auto room = at::TensorOptions().dtype(at::kByte);
+    // One room for all tensors but the largest: what is taken and given back between tensors that stay leaves holes.
+    const bool large = entry.bytes > staged_bytes;
+    if (!large && !staged.defined()) staged = at::empty({staged_bytes}, room);
+    bytes = (large ? at::empty({entry.bytes}, room) : staged.narrow(0, 0, entry.bytes)).view(type).view(into.sizes());
+  }
+  const std::span<std::byte> read(static_cast<std::byte*>(bytes.mutable_data_ptr()),
+                                  static_cast<std::size_t>(entry.bytes));
+  file_.read(entry, read);
+  require_data(all_finite(entry.type, read), file_.files()[entry.file], "tensor \"", wanted.name,
                "\" holds a NaN or an infinity");
-  // Pieces of one tensor may differ in type; float32 holds each of them exactly.
-  return tensor.to(at::kFloat);
+  if (type != into.scalar_type()) into.copy_(bytes);
 }
 
 }  // namespace unisim

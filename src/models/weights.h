@@ -59,7 +59,8 @@ class Weights {
   DType dtype() const { return dtype_; }
 
  private:
-  Tensor read(const FileTensor& wanted) const;
+  /// Into a tensor of another type by way of a room that serves the next tensor too.
+  void read(const FileTensor& wanted, const Tensor& into, Tensor& staged) const;
 
   SafeTensors file_;
   Device device_;

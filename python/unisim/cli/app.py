@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from unisim.cli import (
+    answer,
     ask,
     compare,
     convert,
@@ -84,6 +85,7 @@ add(
     'unisim ask llava-onevision-qwen2-0.5b "Which is sharper, <image> or <image>?" a.jpg b.jpg --choices A B',
     cls=ask.ManyChoices,
 )
+_command(answer.answer, "unisim answer llava-onevision-qwen2-0.5b mmvp MMVP -o answers.jsonl")
 _command(doctor.doctor, "unisim doctor dinov2-vits14-saliency")
 app.add_typer(score.score_app, name="score")
 app.add_typer(mmvp.mmvp_app, name="mmvp")

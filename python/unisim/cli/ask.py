@@ -10,7 +10,10 @@ from unisim.cli.output import Output
 
 
 class ManyChoices(TyperCommand):
-    """--choices A B C: every word up to the next option is a choice, as in most tools that take a list."""
+    """--choices A B C: every word up to the next option is a choice, as in most tools that take a list.
+
+    A choice that begins with a dash is given by itself: --choices=-1.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         spread: list[str] = []
@@ -21,7 +24,10 @@ class ManyChoices(TyperCommand):
                 break
             if word == "--choices":
                 taking = True
-            elif taking and not word.startswith("--"):
+            elif word.startswith("--choices="):
+                taking = True
+                spread.append(word)
+            elif taking and not (word.startswith("-") and len(word) > 1):
                 spread += ["--choices", word]
             else:
                 taking = False
