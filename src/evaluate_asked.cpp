@@ -155,6 +155,9 @@ void ask_items(const Task& task, const Metric& metric, const EvaluateOptions& op
       continue;
     }
     const ItemRead read = read_item(task, item, decoded, first[k]);
+    if (!read.error.empty())
+      for (std::size_t o = first[k]; o < first[k] + operands_of(item).size(); ++o)
+        if (const auto operand = decoded.of(o); !operand->item) reader.failed(o, operand->error, evaluation);
     auto [judgement, error] = read.error.empty() ? judge(state, read.asked, examples)
                                                  : std::pair(std::optional<Judgement>(), read.error);
     if (judgement) {

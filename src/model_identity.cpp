@@ -12,7 +12,7 @@
 namespace unisim {
 
 std::string folder_identity(const std::filesystem::path& folder) {
-  constexpr std::array<std::string_view, 4> endings = {".safetensors", ".json", ".txt", ".model"};
+  constexpr std::array<std::string_view, 5> endings = {".safetensors", ".json", ".jinja", ".txt", ".model"};
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (entry.is_regular_file() && std::ranges::find(endings, entry.path().extension().string()) != endings.end())

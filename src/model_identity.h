@@ -8,8 +8,8 @@
 
 namespace unisim {
 
-/// What decides the results of a model folder: a line for each of its weights and settings (*.safetensors, *.json, *.txt,
-/// *.model), sorted by name, with its SHA-256. Reads every one of them.
+/// What decides the results of a model folder: a line for each of its weights and settings (*.safetensors, *.json, *.jinja,
+/// *.txt, *.model), sorted by name, with its SHA-256. Reads every one of them.
 std::string folder_identity(const std::filesystem::path& folder);
 
 /// The same of an encoder, with what was read besides its folder (a tokenizer from elsewhere, by its contents) and how it

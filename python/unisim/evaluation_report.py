@@ -206,7 +206,9 @@ def _card(
 
 def _said(item: dict[str, Any], candidates: int, swapped: bool) -> dict[str, Any]:
     """What a model that was asked said of an item: each reply with the order in which the candidates then stood."""
-    turned = ["".join(str((k + turn) % candidates + 1) for k in range(candidates)) for turn in range(candidates)]
+    turned = [
+        "".join(str((k + turn) % candidates + 1) for k in range(candidates)) for turn in range(candidates)
+    ]
     return {
         "coverage": _coverage(item["coverage"]) if "unparsable" not in item else "",
         "bias": f"{item['bias']:+.3f}" if swapped else "",
