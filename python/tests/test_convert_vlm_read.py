@@ -11,6 +11,7 @@ from PIL import Image
 
 import original_folders as folders
 import original_vlms as original
+import tiny_vlms
 import unisim
 from test_convert_vlm_internvl import reference_decoder, rows_of
 from unisim.weights import vlm
@@ -145,12 +146,29 @@ def test_mixtures_of_features(tmp_path, made, kind):
     decoder.load_state_dict({name: tensors[name] for name in decoder.state_dict()})
     ours, ids = check(made, decoder.double(), eyes, PROMPT, said(made)["image_token_index"])
     assert ours.facts["template"] == "llava_v1"
-    # Their code tokenises what stands between pictures alone: each piece opens with the word mark.
-    tokenizer = unisim.Tokenizer.load(made)
-    pieces = ours.prompt(pictures(), PROMPT).text
-    between = tokenizer.encode(" and ", False)
-    at = [k for k in range(1, len(ids)) if ids[k - 1] == said(made)["image_token_index"] != ids[k]]
-    assert ids[0] == 1 and ids[at[0] : at[0] + len(between)] == between, pieces
+    assert ids[0] == 1  # a beginning, once
+
+
+def test_what_stands_between_pictures_is_tokenised_alone(tmp_path, made):
+    config, tensors = original.mof(vocabulary=400)
+    source = folders.save(tmp_path / "source", config, tensors)
+    pieces = folders.sentencepiece_model(
+        source,
+        "which of the two pictures is more similar to the reference, USER: ASSISTANT: a chat of curious humans",
+    )
+    # Behind a token this tokenizer's texts open with no word mark; alone they do.
+    (source / "tokenizer_config.json").write_text(
+        json.dumps({"legacy": False, "unk_token": "<unk>", "bos_token": "<s>"})
+    )
+    folders.clip_folder(tmp_path / "clip")
+    folders.dinov2_folder(tmp_path / "dino")
+    vlm.convert(source, made, vlm.Parts(clip=tmp_path / "clip", dino=tmp_path / "dino"))
+    ours = unisim.Vlm.load(made)
+    ids = ours.encode(pictures(), "which<image>and<image>why")
+    first, last = tiny_vlms.TURNS["llava_v1"].format("which|why").split("|")
+    row = said(made)["image_token_index"]
+    spread = [row] * 18
+    assert ids == [1, *pieces.encode(first), *spread, *pieces.encode("and"), *spread, *pieces.encode(last)]
 
 
 def test_internvl_with_phi3(tmp_path, made):
