@@ -197,10 +197,13 @@ TEST_CASE("options that are none are refused by name", "[metric]") {
 
 TEST_CASE("metric() refuses what there is not, listing what there is", "[metric]") {
   const auto [name, said] = GENERATE(table<std::string, std::string>({
-      {"", "is not one of clipscore:FOLDER, dists:FOLDER, dreamsim:FOLDER, encoder:FOLDER, gmsd, lpips-alex, lpips-vgg, ms-ssim, psnr, ssim"},
+      {"", "is not one of clipscore:FOLDER, dists:FOLDER, dreamsim:FOLDER, encoder:FOLDER, gmsd, lpips-alex, lpips-vgg, ms-ssim, psnr, ssim, vlm:FOLDER"},
       {"LPIPS", "\"LPIPS\" is not one of clipscore:FOLDER"},
       {"lpips", "is not one of"},
-      {"vlm:x", "is not one of"},
+      {"vlm", "vlm needs a model: vlm:FOLDER"},
+      {"vlm:/no/such/folder", "/no/such/folder"},
+      {"psnr,mode=text", "psnr is not asked"},
+      {"vlm:x,swap=maybe", "swap=maybe is not yes or no"},
       {"encoder", "encoder needs a model: encoder:FOLDER"},
       {"/", "of a model folder: encoder:/"},
       {"encoder", "encoder needs a model: encoder:FOLDER"},
