@@ -19,6 +19,7 @@ std::vector<PromptTurn> turns_of(const Json& line) {
   std::vector<PromptTurn> turns;
   for (const Json& turn : line.at("turns"))
     turns.emplace_back(turn.at(0).get<std::string>(), turn.at(1).get<int64_t>(), turn.at(2).get<std::string>());
+  if (turns.back().answer == "") turns.back().answer.reset();  // the model is asked
   if (line.contains("filled"))
     turns.back().prompt = filled(line.at("turns").back().at(0).get<std::string>(),
                                  line.at("filled").get<std::vector<std::string>>());

@@ -43,7 +43,7 @@ CONTROL += [
 
 
 def prompt_lines(conversations):
-    program = Path(unisim._core.__file__).parents[2] / "tests" / "prompt_lines"
+    program = Path(__file__).resolve().parents[2] / "build" / "tests" / "prompt_lines"
     if not program.exists():
         pytest.skip(f"no {program}: built with the C++ tests")
     text = "".join(json.dumps(line) + "\n" for line in conversations)
