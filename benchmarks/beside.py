@@ -5,6 +5,7 @@ other, and the figure is the median of the rounds' ratios with its quartiles.
 """
 
 import argparse
+import dataclasses
 import datetime
 import json
 import platform
@@ -17,8 +18,10 @@ from pathlib import Path
 import evaluation_peers
 import metric_peers
 import peers
+import vlm_peers
 
-GROUPS = peers.GROUPS | metric_peers.GROUPS | evaluation_peers.GROUPS
+GROUPS = peers.GROUPS | metric_peers.GROUPS | evaluation_peers.GROUPS | vlm_peers.GROUPS
+SEPARATE = ["vlm"]  # minutes and gigabytes: run by its name alone
 PEERS = ["torch", "pillow", "numpy", "tokenizers", "transformers", "lpips", "scikit-image", "scikit-learn"]
 
 
@@ -53,6 +56,10 @@ def measure(row, rounds):
     }
 
 
+def line_of(row, rounds):
+    return dataclasses.asdict(row) if isinstance(row, peers.Fact) else measure(row, row.rounds or rounds)
+
+
 def machine():
     cpu = next(
         (line.split(":", 1)[1].strip() for line in cpu_lines() if line.startswith("model name")),
@@ -75,9 +82,12 @@ def cpu_lines():
 
 
 def print_row(row):
+    if "said" in row:
+        print(f"{row['group']:<9} {row['work']:<46} {row['said']}", flush=True)
+        return
     low, high = row["speedup_quartiles"]
     print(
-        f"{row['group']:<9} {row['work']:<46} {row['peer']:<26} {row['speedup']:6.2f}x [{low:.2f}, {high:.2f}]   "
+        f"{row['group']:<9} {row['work']:<46} {row['peer']:<33} {row['speedup']:6.2f}x [{low:.2f}, {high:.2f}]   "
         f"{row['difference']}",
         flush=True,
     )
@@ -94,11 +104,11 @@ def main():
     for group in given.groups:
         if group not in GROUPS:
             parser.error(f"{group} is none of {' '.join(GROUPS)}")
-    print(f"{'group':<9} {'work':<46} {'peer':<26} {'speed':>7} [quartiles]     accuracy\n" + "-" * 130)
+    print(f"{'group':<9} {'work':<46} {'peer':<33} {'speed':>7} [quartiles]     accuracy\n" + "-" * 137)
     rows = []
-    for group in given.groups or GROUPS:
+    for group in given.groups or [name for name in GROUPS if name not in SEPARATE]:
         for row in GROUPS[group]():
-            rows.append(measure(row, row.rounds or given.rounds))
+            rows.append(line_of(row, given.rounds))
             print_row(rows[-1])
     print("\nspeed: the peer's time over ours, median of the rounds; above 1 we are faster")
     if given.json:

@@ -31,6 +31,15 @@ class Row:
     rounds: int | None = None
 
 
+@dataclass
+class Fact:
+    """What is measured once and has no peer."""
+
+    group: str
+    work: str
+    said: str
+
+
 def photograph(width, height, seed=0):
     """A picture with edges and texture, so that codecs and filters do real work."""
     random = np.random.default_rng(seed)
