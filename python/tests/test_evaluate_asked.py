@@ -22,21 +22,26 @@ NAMES = [f"{k}.png" for k in range(8)]
 ITEMS = 4
 
 
-def items_of(question):
+def name(k, step=0):
+    """`step` further on; each time round the names steps are one longer, so that no two items are alike."""
+    return NAMES[(k + (step + k // len(NAMES) if step else 0)) % len(NAMES)]
+
+
+def items_of(question, count=ITEMS):
     """(items, attribute) of a small task; the label of each is a guess."""
-    numbers, label = range(ITEMS), (0, 1, 1, 0)
+    numbers, label = range(count), [(0, 1, 1, 0)[k % 4] for k in range(count)]
     if question == "img-2afc":
-        return [pair(NAMES[k], NAMES[k + 1], NAMES[k + 2], label[k], group="xy"[k % 2]) for k in numbers], ""
+        return [pair(name(k), name(k, 1), name(k, 2), label[k], group="xy"[k % 2]) for k in numbers], ""
     if question == "it-2afc":
-        return [pair((f"a <b> picture of {k}",), NAMES[k], NAMES[k + 1], label[k]) for k in numbers], ""
+        return [pair((f"a <b> picture of {k}",), name(k), name(k, 1), label[k]) for k in numbers], ""
     if question == "text-2afc":
-        return [pair(NAMES[k], ("one",), (f"{k} things",), label[k]) for k in numbers], ""
+        return [pair(name(k), ("one",), (f"{k} things",), label[k]) for k in numbers], ""
     if question == "ooo":
         return [
-            {"candidates": [{"image": NAMES[k + d]} for d in range(3)], "label": k % 3} for k in numbers
+            {"candidates": [{"image": name(k, step)} for step in range(3)], "label": k % 3} for k in numbers
         ], ""
     attribute = {"iqa": "quality", "paa": "brightness"}[question]
-    return [pair(None, NAMES[k], NAMES[k + 2], label[k]) for k in numbers], attribute
+    return [pair(None, name(k), name(k, 2), label[k]) for k in numbers], attribute
 
 
 QUESTIONS = ("img-2afc", "it-2afc", "text-2afc", "iqa", "paa", "ooo")
@@ -52,8 +57,8 @@ def data(tmp_path_factory):
     return pictures(tmp_path_factory.mktemp("data"), NAMES)
 
 
-def made_task(folder, data, question):
-    items, attribute = items_of(question)
+def made_task(folder, data, question, count=ITEMS):
+    items, attribute = items_of(question, count)
     return task_written(
         folder / question, data, question, items, **({"attribute": attribute} if attribute else {})
     )
@@ -149,36 +154,30 @@ def rows_in(store):
 
 
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path, data, vlm, own_world):  # noqa: F811
-    tasks = [made_task(tmp_path, data, question) for question in ("img-2afc", "text-2afc", "ooo")]
+    tasks = [made_task(tmp_path, data, question, 24) for question in ("img-2afc", "text-2afc", "ooo")]
     metrics = [f"vlm:{vlm.folder}", f"vlm:{vlm.folder},mode=text", f"vlm:{vlm.folder},reason=yes"]
-    calm, hit, store, moments, kept = (
-        tmp_path / "calm",
-        tmp_path / "hit",
-        tmp_path / "kept",
-        random.Random(6),
-        0,
-    )
+    calm, hit, store, rows = tmp_path / "calm", tmp_path / "hit", tmp_path / "kept", 9 * 24
     calm.mkdir(), hit.mkdir()
     done = command(tasks, data, vlm, tmp_path / "other", calm, *metrics)
     subprocess.run(done, check=True, capture_output=True)
-    kills = 0
-    while kills < 6:
+    moments, kills, kept = random.Random(6), 0, 0
+    while kills < 6 and kept < rows // 2:  # far enough from the end that the next may be hit before it
         child = subprocess.Popen(command(tasks, data, vlm, store, hit, *metrics), stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)  # fmt: skip
         while child.poll() is None and rows_in(store) <= kept:  # it has stored something new
             time.sleep(0.005)
-        time.sleep(moments.uniform(0, 0.1))
+        time.sleep(moments.uniform(0, 0.05))
         child.send_signal(signal.SIGKILL)
         child.wait()
         kills, kept = kills + 1, rows_in(store)
-    assert 0 < kept < 9 * ITEMS and not (hit / "r.json").exists()
+    assert 0 < kept < rows and not (hit / "r.json").exists()
     last = subprocess.run(
         command(tasks, data, vlm, store, hit, *metrics), check=True, capture_output=True, text=True
     )
     found = sum(int(number) for number in re.findall(r"(\d+) found in the store", last.stderr))
     assert found == kept
-    for name in ("r.json", "r.html"):
-        assert (hit / name).read_bytes() == (calm / name).read_bytes()
+    for made in ("r.json", "r.html"):
+        assert (hit / made).read_bytes() == (calm / made).read_bytes()
 
 
 def test_a_second_task_on_the_same_pictures_never_runs_the_tower(tmp_path, data, vlm):
@@ -187,8 +186,8 @@ def test_a_second_task_on_the_same_pictures_never_runs_the_tower(tmp_path, data,
     tasks = [unisim.Task.load(made_task(tmp_path, data, question), data) for question in QUESTIONS]
     unisim.evaluate(tasks[0], metric)
     # Each picture was seen once, in whatever places it stood.
-    seen = len({name for item in items_of("img-2afc")[0] for o in [item["reference"], *item["candidates"]]
-                for name in o.values()})  # fmt: skip
+    seen = len({shown for item in items_of("img-2afc")[0] for o in [item["reference"], *item["candidates"]]
+                for shown in o.values()})  # fmt: skip
     assert model.counts.tower_tiles == seen
     rows = model.counts.decoder_rows
     for task in tasks[1:]:
@@ -204,12 +203,12 @@ def test_a_second_task_on_the_same_pictures_never_runs_the_tower(tmp_path, data,
 def test_examples_through_the_command_line(tmp_path, data, vlm, own_world, run):  # noqa: F811
     task = made_task(tmp_path, data, "img-2afc")
     other = pictures(tmp_path / "data2", [f"{k}.png" for k in range(20)])
-    for name in NAMES:
-        (other / name).unlink()
+    for shown in NAMES:
+        (other / shown).unlink()
     pool = [pair(f"{k}.png", f"{k + 1}.png", f"{k + 2}.png", k % 2) for k in range(8, 18)]
     solved = task_written(tmp_path / "solved", other, "img-2afc", pool)
-    for name in [f"{k}.png" for k in range(8, 20)]:
-        (data / name).write_bytes((other / name).read_bytes())
+    for shown in [f"{k}.png" for k in range(8, 20)]:
+        (data / shown).write_bytes((other / shown).read_bytes())
     out, page = tmp_path / "r.json", tmp_path / "r.html"
     asked = [
         "evaluate",
