@@ -301,10 +301,48 @@ void attention_of(int64_t items, int64_t heads, int64_t tokens, int64_t head_wid
   measure(row, [&] { attention(Cuda{}, a); });
 }
 
+/// Items of one length that share a kept prefix, as questions about one picture do.
+void packed_attention_of(int64_t items, int64_t heads, int64_t kv_heads, int64_t prefix, int64_t own,
+                         int64_t head_width) {
+  Noise noise;
+  const int64_t token = (heads + 2 * kv_heads) * head_width, rows = items * own;
+  Memory<bf16> product(noise.numbers<bf16>(rows * token)), out(rows * heads * head_width),
+      k(noise.numbers<bf16>(prefix * kv_heads * head_width)),
+      v(noise.numbers<bf16>(prefix * kv_heads * head_width));
+  std::vector<KeyRange<bf16>> ranges;
+  std::vector<PackedQueries> queries;
+  for (int64_t item = 0; item < items; ++item) {
+    const bf16* const first = product.data() + item * own * token + heads * head_width;
+    queries.push_back({item * own, own, 2 * item, 2});
+    ranges.push_back({k.data(), v.data(), kv_heads * head_width, head_width, prefix});
+    ranges.push_back({first, first + kv_heads * head_width, token, head_width, own});
+  }
+  Memory<KeyRange<bf16>> all_ranges(ranges);
+  Memory<PackedQueries> all_queries(queries);
+  PackedAttention<bf16> a;
+  a.q = {product.data(), 0, token, head_width};
+  a.out = {out.data(), 0, heads * head_width, head_width};
+  a.ranges = all_ranges.data(), a.items = all_queries.data();
+  a.item_count = items, a.most_queries = own;
+  a.heads = heads, a.kv_heads = kv_heads, a.head_width = head_width;
+  a.scale = 1 / std::sqrt(static_cast<float>(head_width));
+  a.aligned_keys = true;
+  Row row{"G9", "packed attention bf16 items=" + std::to_string(items) + " heads=" + std::to_string(heads) +
+                    "/" + std::to_string(kv_heads) + " prefix=" + std::to_string(prefix) +
+                    " own=" + std::to_string(own) + " width=" + std::to_string(head_width)};
+  row.flop = 4.0 * static_cast<double>(rows * heads * head_width) *
+             (static_cast<double>(prefix) + static_cast<double>(own + 1) / 2);
+  measure(row, [&] { packed_attention(Cuda{}, a); });
+}
+
 void attentions(bool tiny) {
-  if (tiny) return attention_of(1, 2, 50, 64);
+  if (tiny) {
+    attention_of(1, 2, 50, 64);
+    return packed_attention_of(2, 2, 1, 40, 5, 64);
+  }
   for (const int64_t tokens : {50, 197, 257, 577, 729})
     for (const int64_t width : {64, 72}) attention_of(64, 16, tokens, width);
+  for (const int64_t own : {1, 64, 512}) packed_attention_of(16, 32, 8, 1500, own, 96);
 }
 
 }  // namespace

@@ -7,40 +7,77 @@
 #include "kernels.h"
 #include "views.h"
 
-/// What the attention kernels share: which rows a block works on, and how rows come to shared memory.
+/// What the attention kernels share: which rows a block works on, the keys it walks over, and how rows come
+/// to shared memory. packed_attention.cuh has the walk over the keys of packed items.
 namespace unisim {
 
-/// The number of keys that a query sees, at least one: they are keys 0 to that - 1. Asked of a query that is
-/// not there, the number that the last one sees or more, never more than there are.
-template <class T>
-__device__ inline unsigned keys_seen(const Attention<T>& a, unsigned query) {
-  const auto keys = static_cast<unsigned>(a.keys);
-  return a.causal ? min(keys, keys - static_cast<unsigned>(a.queries) + query + 1) : keys;
-}
-
-/// The part of the work that a block does: up to kRows queries of one head.
-template <class T>
-struct QueryTile {
-  const T *q, *k, *v;  ///< token 0 of the head
-  T* out;
-  unsigned first;  ///< the first query
-  unsigned keys;   ///< how many of the keys any of its queries sees
+/// A block's part of the work.
+struct BlockPlace {
+  unsigned item, head, kv_head;
+  unsigned first;  ///< of its queries
 };
 
-/// Blocks that share keys are neighbours; under a causal mask the tiles with most keys come first.
-template <unsigned kRows, class T>
-__device__ inline QueryTile<T> query_tile(const Attention<T>& a) {
-  const auto tiles = static_cast<unsigned>(ceil_div(a.queries, kRows));
-  const unsigned tile = tiles - 1 - blockIdx.x % tiles;
+/// Blocks of kRows queries of one head, of an item of `queries`. Those that share keys are neighbours; under
+/// a causal mask those with most keys come first.
+template <unsigned kRows, class A>
+__device__ inline BlockPlace block_place(const A& a, int64_t queries) {
+  const auto tiles = static_cast<unsigned>(ceil_div(queries, kRows));
   const auto heads = static_cast<unsigned>(a.heads), group = heads / static_cast<unsigned>(a.kv_heads);
+  const unsigned tile = tiles - 1 - blockIdx.x % tiles;
   const unsigned item = blockIdx.x / tiles / heads, head = blockIdx.x / tiles % heads, kv_head = head / group;
-  const unsigned first = tile * kRows, last = min(first + kRows, static_cast<unsigned>(a.queries)) - 1;
-  return {a.q.at(item, 0, head),
-          a.k.at(item, 0, kv_head),
-          a.v.at(item, 0, kv_head),
-          a.out.at(item, 0, head),
-          first,
-          keys_seen(a, last)};
+  return {item, head, kv_head, tile * kRows};
+}
+
+/// The queries of one head that a block works on.
+template <class T>
+struct QueryTile {
+  const T* q;  ///< query 0 of the head
+  T* out;
+  unsigned first;    ///< of the block's queries
+  unsigned queries;  ///< of the item
+};
+
+/// Keys and values that are fetched together: rows first to end - 1, and rows of zeros after them.
+template <class T>
+struct KeyTile {
+  const T *k, *v;  ///< row 0 of the head
+  int64_t k_token, v_token;
+  unsigned first, end;
+};
+
+/// A block's walk over the keys of an Attention, by tiles of any size, and what any walk answers.
+template <class T>
+struct DenseKeys {
+  const Attention<T>& a;
+  const T *k, *v;  ///< token 0 of the head
+  unsigned count;  ///< how many of the keys any of the block's queries sees
+
+  /// Whether any query of the block sees the key of this number or a later one.
+  __device__ bool has(unsigned key) const { return key < count; }
+  /// Goes on to the tile that begins at this number. Every tile is entered in its turn.
+  __device__ void enter(unsigned) {}
+  /// The tile that begins at this number: the one entered last or the one after it.
+  __device__ KeyTile<T> tile(unsigned key) const { return {k, v, a.k.token, a.v.token, key, count}; }
+  /// A query sees the keys of the entered tile whose numbers are below this. Asked of a query that is not
+  /// there, what the last one sees or more, never keys that are not there.
+  __device__ unsigned seen(unsigned query) const {
+    const auto keys = static_cast<unsigned>(a.keys);
+    return a.causal ? min(keys, keys - static_cast<unsigned>(a.queries) + query + 1) : keys;
+  }
+};
+
+template <class T>
+__device__ inline QueryTile<T> query_tile(const Attention<T>& a, const BlockPlace& at) {
+  return {a.q.at(at.item, 0, at.head), a.out.at(at.item, 0, at.head), at.first,
+          static_cast<unsigned>(a.queries)};
+}
+
+/// Of a block of kRows queries.
+template <unsigned kRows, class T>
+__device__ inline DenseKeys<T> keys_of(const Attention<T>& a, const BlockPlace& at) {
+  DenseKeys<T> keys{a, a.k.at(at.item, 0, at.kv_head), a.v.at(at.item, 0, at.kv_head), 0};
+  keys.count = keys.seen(min(at.first + kRows, static_cast<unsigned>(a.queries)) - 1);
+  return keys;
 }
 
 /// A tile in shared memory: rows of kChunks pieces of 16 bytes. Any 8 rows' pieces of one column, and any 8
@@ -58,8 +95,9 @@ __device__ inline unsigned place_of(unsigned row, unsigned chunk) {
 /// Cheaper than another place_of, and nothing that a compiler would rather keep in a register.
 template <unsigned kChunks>
 __device__ inline unsigned columns_on(unsigned place, unsigned chunks) {
-  static_assert(kChunks % 8 == 0 || kChunks % 4 != 0);
-  return kChunks % 8 == 0 ? place ^ (16 * chunks) : place + 16 * chunks;
+  if (kChunks % 8 == 0) return place ^ (16 * chunks);
+  if (kChunks % 4 == 0) return (place ^ (16 * (chunks & 2))) + 16 * (chunks & ~3u);
+  return place + 16 * chunks;
 }
 
 /// Rows first to first + kRows - 1 of a head into a tile, by all of the block's kThreads threads: zeros for

@@ -19,6 +19,13 @@ void copy_out(Cuda place, void* host, const void* from, std::size_t bytes) {
   check_cuda(cudaMemcpyAsync(host, from, bytes, cudaMemcpyDeviceToHost, stream_of(place)), "copy_out");
 }
 
+void copy_bytes_within(Cuda place, void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
+                       std::size_t width, std::size_t rows) {
+  if (width == 0 || rows == 0) return;
+  check_cuda(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, width, rows, cudaMemcpyDeviceToDevice, stream_of(place)),
+             "copy_rows_within");
+}
+
 void synchronize(Cuda place) { check_cuda(cudaStreamSynchronize(stream_of(place)), "synchronize"); }
 
 void fill_zero(Cuda place, void* memory, std::size_t bytes) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels_attention.h"
 #include "kernels_images.h"
 #include "kernels_pairs.h"
 #include "kernels_rows.h"

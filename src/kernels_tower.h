@@ -37,49 +37,6 @@ void prepare_products(Cuda);
 inline void release_products(Cpu) noexcept {}
 void release_products(Cuda) noexcept;
 
-/// [item, token, head, head_width] somewhere in memory: strides in elements, the numbers of a head side by
-/// side.
-template <class T>
-struct HeadRows {
-  T* data = nullptr;
-  int64_t item = 0, token = 0, head = 0;
-
-  constexpr T* at(int64_t i, int64_t t, int64_t h) const { return data + i * item + t * token + h * head; }
-};
-
-/// out = softmax(scale q k^T) v, head by head; each group of heads / kv_heads query heads shares a key and
-/// value head. head_width 64, 72, 80 and 128 run on tensor cores in bf16 and f16; any multiple of 8 up to 128
-/// is served.
-template <class T>
-struct Attention {
-  HeadRows<const T> q, k, v;
-  HeadRows<T> out;
-  int64_t items = 0, heads = 0, kv_heads = 0;
-  int64_t queries = 0, keys = 0;  ///< tokens; queries <= keys where causal
-  int64_t head_width = 0;
-  float scale = 1;      ///< above 0; keys at least 1
-  bool causal = false;  ///< query i sees keys 0 to keys - queries + i
-};
-template <class T>
-void attention(Cpu, const Attention<T>& a);
-template <class T>
-void attention(Cuda, const Attention<T>& a);
-
-/// Rotates pairs (k, k + head_width / 2) of every head in place by the angle of the token's position:
-/// x' = x cos - y sin, y' = y cos + x sin (Su et al. 2021, in the half-split order of Llama and Qwen).
-template <class T>
-struct Rotary {
-  HeadRows<T> x;
-  int64_t items = 0, tokens = 0, heads = 0, head_width = 0;
-  const float* cosine = nullptr;  ///< [positions, head_width / 2]
-  const float* sine = nullptr;
-  int64_t first = 0;  ///< position of token 0
-};
-template <class T>
-void rotary(Cpu, const Rotary<T>& r);
-template <class T>
-void rotary(Cuda, const Rotary<T>& r);
-
 /// out[i] = class token, registers, patches[i], plus positions, rounded once: [items, tokens, width].
 template <class T>
 struct ImageTokens {
@@ -118,7 +75,8 @@ struct Pooling {
   int64_t items = 0, tokens = 0, width = 0;
   Rows<T> out;  ///< [items, width]
 };
-/// The row at index[i] of item i (on Cuda a device pointer); index null: the first row, the class token.
+/// The row at index[i] of item i (on Cuda a device pointer); index null: the first row, the class token. With tokens 0 all
+/// rows are one item's: out[i] = x[index[i]].
 template <class T>
 void pool_row(Cpu, const Pooling<T>& p, const int64_t* index);
 template <class T>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "place.h"
@@ -18,6 +19,24 @@ inline void copy_out(Cpu, void* host, const void* from, std::size_t bytes) {
   if (bytes > 0) std::memcpy(host, from, bytes);
 }
 void copy_out(Cuda, void* host, const void* from, std::size_t bytes);
+
+/// `rows` rows of `width` numbers, each so many numbers behind the one before, within the place's memory; to
+/// and from share none.
+template <class T>
+void copy_rows_within(Cpu, T* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t width,
+                      int64_t rows) {
+  for (int64_t row = 0; row < rows; ++row)
+    std::memcpy(to + row * to_stride, from + row * from_stride, static_cast<std::size_t>(width) * sizeof(T));
+}
+void copy_bytes_within(Cuda, void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch,
+                       std::size_t width, std::size_t rows);
+template <class T>
+void copy_rows_within(Cuda place, T* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t width,
+                      int64_t rows) {
+  const auto bytes = [](int64_t count) { return static_cast<std::size_t>(count) * sizeof(T); };
+  copy_bytes_within(place, to, bytes(to_stride), from, bytes(from_stride), bytes(width),
+                    static_cast<std::size_t>(rows));
+}
 
 /// Waits for what is queued on the place.
 inline void synchronize(Cpu) {}

@@ -30,7 +30,7 @@ TEMPLATE_TEST_CASE("attention takes every multiple of 8 up to 128 as the head's 
 
 TEMPLATE_TEST_CASE("a head of any width may have more queries than a block", "[attention]", float, bf16,
                    f16) {
-  const int64_t width = GENERATE(40, 72, 80, 128);
+  const int64_t width = GENERATE(40, 72, 80, 88, 96, 128);
   check_attention<TestType>({.queries = 67, .keys = 67, .width = width});
 }
 
@@ -38,7 +38,7 @@ TEMPLATE_TEST_CASE("under a causal mask a query sees the keys up to its own", "[
                    f16) {
   const auto [tokens, width] =
       GENERATE(pair(1, 64), pair(2, 64), pair(17, 64), pair(33, 64), pair(64, 64), pair(65, 64),
-               pair(129, 64), pair(200, 64), pair(77, 80), pair(130, 128));
+               pair(129, 64), pair(200, 64), pair(77, 80), pair(70, 88), pair(70, 96), pair(130, 128));
   check_attention<TestType>({.queries = tokens, .keys = tokens, .width = width, .causal = true});
 }
 
@@ -155,7 +155,8 @@ uint64_t least_bytes(const AttentionShape& s, int64_t tile) {
 
 TEMPLATE_TEST_CASE("attention meets no bank twice, uses whole sectors, and reads keys once a tile of queries",
                    "[attention][traffic]", float, bf16, f16) {
-  const auto [queries, width] = GENERATE(pair(40, 64), pair(100, 64), pair(40, 80), pair(20, 128));
+  const auto [queries, width] =
+      GENERATE(pair(40, 64), pair(100, 64), pair(40, 80), pair(40, 96), pair(20, 128));
   const bool causal = queries == 100 ? GENERATE(false, true) : true;
   const AttentionShape s = {
       .queries = queries, .keys = 100, .width = width, .heads = 2, .kv_heads = 2, .causal = causal};

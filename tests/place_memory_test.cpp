@@ -40,6 +40,23 @@ TEST_CASE("what is copied in comes out, and zeros are zeros", "[place_memory]") 
   });
 }
 
+TEST_CASE("rows are copied within a place, from one stride to another", "[place_memory]") {
+  const std::vector<unsigned char> sent = counting(40);
+  each_round([&] {
+    const Memory<Place> from(place(), 40 * sizeof(float)), to(place(), 60 * sizeof(float));
+    std::vector<float> numbers(sent.begin(), sent.end()), got(60);
+    copy_in(place(), from.data(), numbers.data(), from.bytes());
+    fill_zero(place(), to.data(), to.bytes());
+    copy_rows_within(place(), to.at<float>(0) + 2, 11, from.at<const float>(0) + 1, 7, 5, 4);
+    copy_rows_within(place(), to.at<float>(0), 11, from.at<const float>(0), 7, 5, 0);
+    copy_to_host(place(), got.data(), to.data(), to.bytes());
+    std::vector<float> expected(60);
+    for (std::size_t row = 0; row < 4; ++row)
+      for (std::size_t k = 0; k < 5; ++k) expected[2 + row * 11 + k] = numbers[1 + row * 7 + k];
+    CHECK(got == expected);
+  });
+}
+
 TEST_CASE("memory is aligned to 64 bytes and addressed by the byte", "[place_memory]") {
   each_round([&] {
     const Memory<Place> memory(place(), 100);

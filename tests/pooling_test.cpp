@@ -104,6 +104,22 @@ TEMPLATE_TEST_CASE("a copied row keeps its bits, those of NaNs and negative zero
   });
 }
 
+TEMPLATE_TEST_CASE("with no tokens to an item any rows of all are gathered", "[pooling]", float, bf16, f16) {
+  const int64_t width = GENERATE(8, 9), rows = 11;
+  const std::vector<int64_t> index = {10, 0, 3, 3, 7};
+  const std::vector<TestType> x = random_stored<TestType>(rows * width, 1);
+  each_round([&] {
+    const Buffer<TestType> in(x);
+    const Buffer<int64_t> on_index(index);
+    Buffer<TestType> out(std::ssize(index) * width);
+    pool_row(place(), Pooling<TestType>{in.data(), 5, 0, width, Rows<TestType>{out.data(), 5, width, width}},
+             on_index.data());
+    const std::vector<TestType> got = out.host();
+    for (std::size_t i = 0; i < index.size(); ++i)
+      for (int64_t k = 0; k < width; ++k) CHECK(to_float(got[i * width + k]) == to_float(x[index[i] * width + k]));
+  });
+}
+
 TEMPLATE_TEST_CASE("the mean is taken over the rows from one on", "[pooling]", float, bf16, f16) {
   const int64_t tokens = GENERATE(1, 2, 7, 8, 9, 17, 50);
   for (const int64_t first : {0, 1, 5}) {

@@ -13,6 +13,7 @@ import time
 import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention.bias import causal_lower_right
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -154,6 +155,20 @@ def attentions(bench, tiny):
                     return functional.scaled_dot_product_attention(q, k, v)
 
             bench.row("G9", work, who, call, flop=flop)
+    packed = [(2, 2, 1, 40, 5, 64)] if tiny else [(16, 32, 8, 1500, own, 96) for own in (1, 64, 512)]
+    for items, heads, kv_heads, prefix, own, width in packed:
+        q, k, v = (
+            torch.randn(items, n, tokens, width, device=bench.device).bfloat16()
+            for n, tokens in ((heads, own), (kv_heads, prefix + own), (kv_heads, prefix + own))
+        )  # torch has a copy of the prefix for each item
+        work = f"packed attention bf16 items={items} heads={heads}/{kv_heads} prefix={prefix} own={own} width={width}"
+        flop = 4 * items * heads * own * (prefix + (own + 1) / 2) * width
+        mask = causal_lower_right(own, prefix + own)
+
+        def call(q=q, k=k, v=v, mask=mask):
+            return functional.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True)
+
+        bench.row("G9", work, "SDPA", call, flop=flop)
 
 
 GROUPS = {"G4": pairs, "G5": pictures, "G7": mixtures, "G9": attentions}

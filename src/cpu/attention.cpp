@@ -1,4 +1,4 @@
-// attention: softmax(scale q k^T) v, one pass over the keys of a query, sums in double.
+// attention and packed_attention: softmax(scale q k^T) v, one pass over the keys of a query, sums in double.
 //
 // The trap: the largest score is not known before the last key, so sums are kept relative to the largest so
 // far, which starts at minus infinity: e to the power of its difference to anything is a clean zero.
@@ -14,29 +14,34 @@ namespace {
 
 constexpr int64_t kWidest = 128;
 
+/// What a query has seen so far.
 template <class T>
-void attend(const T* q, const HeadRows<const T>& k, const HeadRows<const T>& v, const Attention<T>& a,
-            int64_t item, int64_t kv_head, int64_t seen, T* to) {
+struct Seen {
+  const T* q;
+  int64_t width;
+  float scale;
   double out[kWidest] = {};
   double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-  for (int64_t key = 0; key < seen; ++key) {
-    const T* row = k.at(item, key, kv_head);
+
+  void see(const T* key, const T* value) {
     double score = 0;
-    for (int64_t d = 0; d < a.head_width; ++d) score += double{to_float(q[d])} * to_float(row[d]);
-    score *= a.scale;
+    for (int64_t d = 0; d < width; ++d) score += double{to_float(q[d])} * to_float(key[d]);
+    score *= scale;
     if (score > largest) {
       const double shrink = std::exp(largest - score);
       sum *= shrink;
-      for (int64_t d = 0; d < a.head_width; ++d) out[d] *= shrink;
+      for (int64_t d = 0; d < width; ++d) out[d] *= shrink;
       largest = score;
     }
     const double weight = std::exp(score - largest);
     sum += weight;
-    const T* value = v.at(item, key, kv_head);
-    for (int64_t d = 0; d < a.head_width; ++d) out[d] += weight * to_float(value[d]);
+    for (int64_t d = 0; d < width; ++d) out[d] += weight * to_float(value[d]);
   }
-  for (int64_t d = 0; d < a.head_width; ++d) to[d] = rounded<T>(static_cast<float>(out[d] / sum));
-}
+
+  void store(T* to) const {
+    for (int64_t d = 0; d < width; ++d) to[d] = rounded<T>(static_cast<float>(out[d] / sum));
+  }
+};
 
 }  // namespace
 
@@ -45,14 +50,42 @@ void attention(Cpu, const Attention<T>& a) {
   for (int64_t item = 0; item < a.items; ++item)
     for (int64_t head = 0; head < a.heads; ++head)
       for (int64_t query = 0; query < a.queries; ++query) {
-        const int64_t seen = a.causal ? a.keys - a.queries + query + 1 : a.keys;
-        attend(a.q.at(item, query, head), a.k, a.v, a, item, head / (a.heads / a.kv_heads), seen,
-               a.out.at(item, query, head));
+        const int64_t count = a.causal ? a.keys - a.queries + query + 1 : a.keys;
+        const int64_t kv_head = head / (a.heads / a.kv_heads);
+        Seen<T> seen{a.q.at(item, query, head), a.head_width, a.scale};
+        for (int64_t key = 0; key < count; ++key)
+          seen.see(a.k.at(item, key, kv_head), a.v.at(item, key, kv_head));
+        seen.store(a.out.at(item, query, head));
       }
+}
+
+template <class T>
+void packed_attention(Cpu, const PackedAttention<T>& a) {
+  for (int64_t i = 0; i < a.item_count; ++i) {
+    const PackedQueries& item = a.items[i];
+    const KeyRange<T>* const ranges = a.ranges + item.range;
+    for (int64_t head = 0; head < a.heads; ++head)
+      for (int64_t query = 0; query < item.count; ++query) {
+        const int64_t kv_head = head / (a.heads / a.kv_heads);
+        Seen<T> seen{a.q.at(0, item.first + query, head), a.head_width, a.scale};
+        for (int64_t r = 0; r < item.ranges; ++r) {
+          const KeyRange<T>& range = ranges[r];
+          const int64_t hidden = r + 1 < item.ranges ? 0 : item.count - 1 - query;
+          for (int64_t key = 0; key < range.count - hidden; ++key) {
+            const int64_t at = key * range.token + kv_head * range.head;
+            seen.see(range.k + at, range.v + at);
+          }
+        }
+        seen.store(a.out.at(0, item.first + query, head));
+      }
+  }
 }
 
 template void attention(Cpu, const Attention<float>&);
 template void attention(Cpu, const Attention<bf16>&);
 template void attention(Cpu, const Attention<f16>&);
+template void packed_attention(Cpu, const PackedAttention<float>&);
+template void packed_attention(Cpu, const PackedAttention<bf16>&);
+template void packed_attention(Cpu, const PackedAttention<f16>&);
 
 }  // namespace unisim

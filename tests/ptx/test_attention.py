@@ -9,7 +9,7 @@ import pytest
 from .run import Memory, compile
 from .stored import BF16, F16, FLOAT, KINDS, MMA, Stored, refused, wrong
 
-WIDTHS = (64, 72, 80, 128)
+WIDTHS = (64, 72, 80, 96, 128)
 
 
 @dataclass
@@ -108,7 +108,7 @@ def test_every_number_of_queries_and_keys_is_served(kind, queries, keys):
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@pytest.mark.parametrize("width", [8, 40, 72, 80, 88, 128])
+@pytest.mark.parametrize("width", [8, 40, 72, 80, 88, 96, 128])
 def test_every_head_width_is_served(kind, width):
     assert not Attention(kind, items=2, heads=2, kv_heads=1, queries=17, keys=66, width=width, gap=8).differs(
         module_of(kind)
