@@ -68,10 +68,10 @@ struct Drawn {
     proj = random_stored<T>(kConfig.width * kConfig.inner(), seed + 6, 0.15f);
     gate_up = random_stored<T>(2 * kConfig.mlp_width * kConfig.width, seed + 7, in);
     down = random_stored<T>(kConfig.width * kConfig.mlp_width, seed + 8, 0.2f);
-    for (int64_t t = 0; t < kTokens; ++t)
+    for (int64_t t = 0; t < kRows; ++t)
       for (int64_t k = 0; k < kConfig.head_width / 2; ++k) {
         const double angle =
-            static_cast<double>(t) * std::pow(10000.0, -2.0 * static_cast<double>(k) / kConfig.head_width);
+            static_cast<double>(t % kTokens) * std::pow(10000.0, -2.0 * static_cast<double>(k) / kConfig.head_width);
         cosine.push_back(static_cast<float>(std::cos(angle)));
         sine.push_back(static_cast<float>(std::sin(angle)));
       }
@@ -144,9 +144,26 @@ std::vector<T> fused_block(const Drawn<T>& d, float eps) {
   block.norm2 = {norm2.data(), nullptr, eps};
   block.gate_up = linear(gate_up, 2 * kConfig.mlp_width, kConfig.width);
   block.down = linear(down, kConfig.width, kConfig.mlp_width);
-  const DecoderRoom<T> room{x.data(),     normed.data(), products.data(),
-                            heads.data(), hidden.data(), gated.data()};
-  run_fused_decoder_block(place(), kConfig, block, {cosine.data(), sine.data()}, room, kItems, kTokens);
+  DecoderRoom<T> room;
+  room.x = x.data(), room.normed = normed.data(), room.qkv = products.data();
+  room.heads = heads.data(), room.hidden = hidden.data(), room.gated = gated.data();
+  const int64_t stride = kConfig.qkv_width(), width = kConfig.head_width;
+  std::vector<PackedQueries> items;
+  std::vector<KeyRange<T>> ranges;
+  for (int64_t item = 0; item < kItems; ++item) {
+    const T* k = products.data() + item * kTokens * stride + kConfig.inner();
+    items.push_back({item * kTokens, kTokens, item, 1});
+    ranges.push_back({k, k + kConfig.kv_heads * width, stride, width, kTokens});
+  }
+  const Buffer<PackedQueries> placed_items(items);
+  const Buffer<KeyRange<T>> placed_ranges(ranges);
+  const DecoderRows run{.rows = kRows,
+                        .cosine = cosine.data(),
+                        .sine = sine.data(),
+                        .items = placed_items.data(),
+                        .item_count = kItems,
+                        .most_queries = kTokens};
+  FusedDecoderBlocks<Place, T>(place(), kConfig, room, run).run(block, placed_ranges.data(), {});
   return x.host();
 }
 

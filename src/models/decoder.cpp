@@ -6,6 +6,7 @@
 #include <ATen/ops/tensor.h>
 #include <unisim/error.h>
 
+#include "fused_decoder.h"
 #include "layout.h"
 
 namespace unisim {
@@ -111,6 +112,12 @@ KeysValues KeysValues::first(int64_t count) const {
   for (const Tensor& tensor : values) part.values.push_back(tensor.narrow(2, 0, count));
   return part;
 }
+
+Decoder::Decoder() = default;
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder::~Decoder() = default;
+
+void Decoder::set_executor(std::unique_ptr<const FusedDecoder> fused) { fused_ = std::move(fused); }
 
 Decoder Decoder::load(const DecoderConfig& config, const DecoderNames& names, const Weights& weights) {
   Decoder decoder;

@@ -3,6 +3,7 @@
 #include <unisim/tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@
 #include "decoder_config.h"
 #include "weights.h"
 
-/// A language model's decoder in LibTorch operations, on packed rows: the plain executor, and the oracle of any other.
+/// A language model's decoder on packed rows: by LibTorch's operations, which are the oracle, or by the library's kernels.
 namespace unisim {
 
 /// Keys (already rotated) and values of tokens, layer by layer, [1, kv_heads, room, head_width], of which the first
@@ -62,9 +63,17 @@ struct DecoderNames {
   std::vector<std::string> harmless;  ///< what else is in the file: see Wants
 };
 
+class FusedDecoder;
+
 class Decoder {
  public:
   static Decoder load(const DecoderConfig& config, const DecoderNames& names, const Weights& weights);
+  Decoder(Decoder&&) noexcept;
+  ~Decoder();
+
+  /// Runs go by this executor from now on; null: by LibTorch's operations.
+  void set_executor(std::unique_ptr<const FusedDecoder> fused);
+  bool is_fused() const { return fused_ != nullptr; }
 
   const DecoderConfig& config() const { return config_; }
   const DecoderWeights& weights() const { return weights_; }
@@ -92,6 +101,9 @@ class Decoder {
   Tensor short_frequencies_, long_frequencies_;  ///< [head_width / 2] float32; long: LongRope alone
   Device device_ = Device("cpu");
   DType dtype_ = DType::Float32;
+  std::unique_ptr<const FusedDecoder> fused_;
+
+  Decoder();
 };
 
 }  // namespace unisim

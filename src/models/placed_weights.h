@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "blocks.h"
+#include "decoder.h"
+#include "fused/decoder_block.h"
 #include "fused/text.h"
 #include "fused/vision.h"
 #include "place_memory.h"
@@ -13,8 +15,9 @@
 
 namespace unisim {
 
-/// The weights of a tower on a place, as the kernels want them: rounded to T from float32 on the host,
-/// LayerScale folded into the product before it, rows of a product at multiples of 16 bytes. Owns the memory.
+/// The weights of a tower or a decoder on a place, as the kernels want them: rounded to T from float32 on the
+/// host, LayerScale folded into the product before it, rows of a product at multiples of 16 bytes. Owns the
+/// memory; on the CPU a product that is T already is used where it lies.
 template <class P, class T>
 class PlacedWeights {
  public:
@@ -23,6 +26,7 @@ class PlacedWeights {
   FusedVisionWeights<T> vision(const VisionConfig& config, const VisionWeights& weights,
                                const Tensor& positions, int64_t height, int64_t width);
   FusedTextWeights<T> text(const TextWeights& weights);
+  FusedDecoderBlock<T> decoder_block(const DecoderWeights::Block& block);
 
   /// With a scale [out] that multiplies what the product gives.
   FusedLinear<T> linear(const Linear& linear, const Tensor& scale = {});
@@ -39,6 +43,7 @@ class PlacedWeights {
   P place_;
   bool batch_invariant_;
   std::vector<Memory<P>> memory_;
+  std::vector<Tensor> borrowed_;
 };
 
 }  // namespace unisim

@@ -2,12 +2,28 @@
 
 #include <unisim/error.h>
 
+#include <type_traits>
+
 #include "placed_weights.h"
 
 /// The definitions of PlacedWeights, for the sources that instantiate them: one a place.
 namespace unisim {
 
 inline Tensor host_floats(const Tensor& x) { return x.detach().to(at::kCPU, at::kFloat).contiguous(); }
+
+template <class T>
+constexpr at::ScalarType kScalarOf = std::is_same_v<T, float>  ? at::kFloat
+                                     : std::is_same_v<T, bf16> ? at::kBFloat16
+                                                               : at::kHalf;
+
+/// A product's rows as the CPU's kernels take them.
+template <class T>
+bool lies_ready(const Linear& linear) {
+  const auto ready = [](const Tensor& x) {
+    return !x.defined() || (x.is_cpu() && x.scalar_type() == kScalarOf<T> && x.is_contiguous());
+  };
+  return ready(linear.weight) && ready(linear.bias);
+}
 
 template <class P, class T>
 void* PlacedWeights<P, T>::put(const void* host, std::size_t bytes) {
@@ -45,6 +61,12 @@ const T* PlacedWeights<P, T>::numbers(const Tensor& x) {
 template <class P, class T>
 FusedLinear<T> PlacedWeights<P, T>::linear(const Linear& linear, const Tensor& scale) {
   if (!linear.weight.defined()) return {};
+  if (std::is_same_v<P, Cpu> && !scale.defined() && lies_ready<T>(linear)) {
+    borrowed_.insert(borrowed_.end(), {linear.weight, linear.bias});
+    const int64_t out = linear.weight.size(0), in = linear.weight.size(1);
+    const auto* bias = linear.bias.defined() ? static_cast<const T*>(linear.bias.const_data_ptr()) : nullptr;
+    return {{static_cast<const T*>(linear.weight.const_data_ptr()), out, in, in}, bias, batch_invariant_};
+  }
   Tensor weight = host_floats(linear.weight);
   Tensor bias = linear.bias;
   if (scale.defined()) {
@@ -131,6 +153,20 @@ FusedTextWeights<T> PlacedWeights<P, T>::text(const TextWeights& weights) {
   w.norm = norm(weights.norm);
   w.projection = linear(weights.projection);
   return w;
+}
+
+template <class P, class T>
+FusedDecoderBlock<T> PlacedWeights<P, T>::decoder_block(const DecoderWeights::Block& block) {
+  FusedDecoderBlock<T> b;
+  b.norm1 = norm(block.norm1);
+  b.qkv = linear(block.qkv);
+  b.q_norm = norm(block.q_norm);
+  b.k_norm = norm(block.k_norm);
+  b.proj = linear(block.proj);
+  b.norm2 = norm(block.norm2);
+  b.gate_up = linear(block.gate_up);
+  b.down = linear(block.down);
+  return b;
 }
 
 }  // namespace unisim
