@@ -165,7 +165,7 @@ class Bench:
         try:
             self.last_logits(self.new())  # what cannot be compiled says so here
             yield row("compiled", self.last_logits)
-        except Exception as error:
+        except RuntimeError as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             print(f"vlm: transformers compiled, skipped: {lines[0]}")
         finally:

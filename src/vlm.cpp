@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "io/file.h"
+#include "models/fused_decoder.h"
 #include "sha256.h"
 #include "vlm_state.h"
 
@@ -80,6 +81,26 @@ void check_id(const Vlm::State& vlm, int64_t id) {
                ", and the model has rows for ", vlm.config.decoder.vocabulary, " ids");
 }
 
+PromptParts parts_of(const VlmWords& words) {
+  if (const auto* text = std::get_if<std::string>(&words)) return marked(*text);
+  PromptParts parts;
+  for (const VlmPart& part : std::get<std::vector<VlmPart>>(words))
+    parts.push_back(part.picture ? PromptPart{PromptPart::Kind::Picture} : PromptPart{PromptPart::Kind::Text, part.text});
+  return parts;
+}
+
+/// By the executor that was asked for; says why, where it cannot be.
+std::unique_ptr<const Decoder> load_decoder(Vlm::State& vlm, const Weights& weights) {
+  const DecoderConfig& config = vlm.config.decoder;
+  auto decoder = std::make_unique<Decoder>(Decoder::load(config, decoder_names(weights), weights));
+  if (vlm.options.executor == "fused") {
+    vlm.fused_refused = vlm.options.device.is_cpu() ? fused_refusal(config) : "so far on the CPU alone";
+    if (vlm.fused_refused.empty())
+      decoder->set_executor(fused_on_cpu(config, decoder->weights(), vlm.options.dtype));
+  }
+  return decoder;
+}
+
 }  // namespace
 
 int64_t PlannedPrompt::longest_answer() const {
@@ -89,8 +110,8 @@ int64_t PlannedPrompt::longest_answer() const {
 }
 
 Vlm Vlm::load(const std::filesystem::path& folder, const VlmOptions& options) {
-  require(options.executor == "fused" || options.executor == "aten", "[Vlm.load] executor \"", options.executor,
-          "\" is neither fused nor aten");
+  require(options.executor == "auto" || options.executor == "fused" || options.executor == "aten",
+          "[Vlm.load] executor \"", options.executor, "\" is neither auto nor fused nor aten");
   require(options.feature_bytes >= 0 && options.prefix_bytes >= 0, "[Vlm.load] a bound of bytes is negative");
   require_device("Vlm.load", options.device, options.dtype);
   auto state = std::make_shared<State>();
@@ -101,8 +122,7 @@ Vlm Vlm::load(const std::filesystem::path& folder, const VlmOptions& options) {
   state->parameters = weights.parameters();
   state->prompts = std::make_unique<const PromptEncoder>(state->config);
   state->vision = std::make_unique<const VlmVision>(VlmVision::load(state->config, weights));
-  state->decoder =
-      std::make_unique<const Decoder>(Decoder::load(state->config.decoder, decoder_names(weights), weights));
+  state->decoder = load_decoder(*state, weights);
   state->features = KeptFeatures(options.feature_bytes);
   state->prefixes = KeptPrefixes(options.prefix_bytes);
   return Vlm(std::move(state));
@@ -173,7 +193,7 @@ Tensor Vlm::State::embedded(const PlannedPrompt& prompt, int64_t from) const {
 std::string Vlm::name() const { return state_->name; }
 std::filesystem::path Vlm::folder() const { return state_->config.folder; }
 std::string Vlm::family() const { return state_->config.family; }
-std::string Vlm::executor() const { return "aten"; }
+std::string Vlm::executor() const { return state_->decoder->is_fused() ? "fused" : "aten"; }
 Device Vlm::device() const { return state_->options.device; }
 DType Vlm::dtype() const { return state_->options.dtype; }
 int64_t Vlm::parameters() const { return state_->parameters; }
@@ -184,23 +204,25 @@ VlmCounts Vlm::counts() const {
   return {counts.tower_tiles, counts.features_found, counts.decoder_rows, counts.prefix_rows};
 }
 
-VlmAsked asked_of(std::span<const Image> images, const std::string& prompt, const PromptOptions& options) {
+VlmAsked asked_of(std::span<const Image> images, const VlmWords& prompt, const PromptOptions& options) {
+  require(options.template_name != "raw" || std::holds_alternative<std::string>(prompt),
+          "[Vlm] a raw prompt in parts, expected one text: control tokens count in it, in parts none does");
   VlmAsked asked{.template_name = options.template_name};
   auto pictures = static_cast<int64_t>(images.size());
   for (const VlmTurn& turn : options.before) {
     require(turn.pictures >= 0 && turn.pictures <= pictures, "[Vlm] an earlier turn has ", turn.pictures,
             " pictures, ", pictures, " are left");
     pictures -= turn.pictures;
-    asked.turns.emplace_back(turn.prompt, turn.pictures, turn.answer);
+    asked.turns.emplace_back(parts_of(turn.prompt), turn.pictures, turn.answer);
   }
-  asked.turns.emplace_back(prompt, pictures);
+  asked.turns.emplace_back(parts_of(prompt), pictures);
   for (const Image& image : images) asked.images.push_back(&image);
   return asked;
 }
 
 std::vector<std::string> vlm_templates() { return template_names(); }
 
-VlmPrompt Vlm::encode(std::span<const Image> images, const std::string& prompt,
+VlmPrompt Vlm::encode(std::span<const Image> images, const VlmWords& prompt,
                       const PromptOptions& options) const {
   const PlannedPrompt planned = state_->plan(asked_of(images, prompt, options));
   VlmPrompt out{.ids = planned.encoded.ids, .text = readable(planned.parts)};

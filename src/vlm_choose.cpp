@@ -19,7 +19,7 @@ namespace unisim {
 namespace {
 
 constexpr int64_t kLeastShared = 32;   ///< rows in common that prompts of one run compute once
-constexpr int64_t kRowsOfRun = 4096;   ///< of the prompts of one run
+constexpr int64_t kRowsOfRun = 4096;   ///< of the prompts of one run, what they share counted once
 constexpr int64_t kRowsOfHead = 32;    ///< as wide as the vocabulary, in double
 
 /// Where a prompt's rows come from.
@@ -28,6 +28,7 @@ struct Placed {
   KeysValues behind;                          ///< the first `from` rows of it
   int64_t from = 0;                           ///< rows that are not computed for this prompt
   int64_t shared = -1;                        ///< or are, in this stretch, for several
+  const KeysValues* seen = nullptr;           ///< `behind`, or that of the prompt before: seen as one, they are one product
 };
 
 /// Everything that one run of the decoder needs, as it grows.
@@ -73,8 +74,7 @@ PlannedPrompt first_rows(const PlannedPrompt& prompt, int64_t count) {
 
 /// The prompt's own rows, then those of its choices. Notes which rows are wanted.
 void add_prompt(const Vlm::State& vlm, const PlannedPrompt& prompt, Placed& placed, KeysValues* into, Run& run) {
-  Stretch stretch{.position = placed.from, .parent = placed.shared, .into = into};
-  if (placed.kept) stretch.behind = &placed.behind;
+  const Stretch stretch{.position = placed.from, .behind = placed.seen, .parent = placed.shared, .into = into};
   const int64_t own = run.add(vlm.embedded(prompt, placed.from), stretch);
   run.wanted.push_back(run.count - 1);
   for (const std::vector<int64_t>& answer : prompt.answers) {
@@ -120,6 +120,14 @@ std::vector<TokenLogs> read_logs(const Vlm::State& vlm, const Tensor& normed, st
   return found;
 }
 
+/// Rows of prompt `k` that it need not have computed beside the prompt before it: both begin with them, by the rule of
+/// shared_from or because they are kept.
+int64_t spared(std::span<const PlannedPrompt> prompts, std::size_t k) {
+  const PlannedPrompt& before = prompts[k - 1];
+  const int64_t common = usable(prompts[k], common_rows(before.key, prompts[k].key));
+  return common < std::max(kLeastShared, before.rows() / 2) ? 0 : common;
+}
+
 /// Prompts from `first` on that make one run: of the same rotary factors, and not too many rows.
 std::size_t end_of_run(const Vlm::State& vlm, std::span<const PlannedPrompt> prompts, std::size_t first) {
   const auto long_factors = [&](const PlannedPrompt& prompt) {
@@ -128,7 +136,7 @@ std::size_t end_of_run(const Vlm::State& vlm, std::span<const PlannedPrompt> pro
   int64_t rows = prompts[first].rows();
   std::size_t end = first + 1;
   while (end < prompts.size() && long_factors(prompts[end]) == long_factors(prompts[first]) &&
-         (rows += prompts[end].rows()) <= kRowsOfRun)
+         (rows += prompts[end].rows() - spared(prompts, end)) <= kRowsOfRun)
     ++end;
   return end;
 }
@@ -169,10 +177,17 @@ std::vector<TokenLogs> Vlm::State::run_of(std::span<const PlannedPrompt> asked, 
     const auto kept = keep ? prefixes.find(prompt.key, long_factors) : nullptr;
     const int64_t common = kept ? usable(prompt, common_rows(kept->key, prompt.key)) : 0;
     if (common >= kLeastKept || (common > 0 && common == prompt.rows() - 1)) {
-      placed[k] = {kept, kept->rows.first(common), common, -1};
+      placed[k].kept = kept;
+      placed[k].from = common;
       counts.prefix_rows += common;
       KeysValues* into = nullptr;
-      if (common < prompt.rows() / 2 && (into = to_keep(prompt.key, placed[k].behind))) placed[k].behind = *into;
+      if (k > 0 && placed[k - 1].kept == kept && placed[k - 1].from == common) {
+        placed[k].seen = placed[k - 1].seen;
+      } else {
+        placed[k].behind = kept->rows.first(common);
+        placed[k].seen = &placed[k].behind;
+      }
+      if (common < prompt.rows() / 2) into = to_keep(prompt.key, *placed[k].seen);
       add_prompt(*this, prompt, placed[k], into, run);
       ++k;
       continue;
@@ -234,7 +249,7 @@ bool goes_on(const PlannedPrompt& prompt, std::size_t choice) {
   });
 }
 
-PlannedPrompt planned(const Vlm::State& vlm, std::span<const Image> images, const std::string& prompt,
+PlannedPrompt planned(const Vlm::State& vlm, std::span<const Image> images, const VlmWords& prompt,
                       std::span<const std::string> choices, const ChooseOptions& options) {
   check_choices(choices, options);
   VlmAsked asked = asked_of(images, prompt, options.prompt);
@@ -266,7 +281,7 @@ Choice choice_of(const PlannedPrompt& prompt, const TokenLogs& logs, const Choos
   return choice;
 }
 
-Choice Vlm::choose(std::span<const Image> images, const std::string& prompt, std::span<const std::string> choices,
+Choice Vlm::choose(std::span<const Image> images, const VlmWords& prompt, std::span<const std::string> choices,
                    const ChooseOptions& options) const {
   const PlannedPrompt plan = planned(*state_, images, prompt, choices, options);
   return choice_of(plan, state_->answer_logs({&plan, 1}, options.kept_prefixes)[0], options);

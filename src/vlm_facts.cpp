@@ -80,7 +80,8 @@ Facts Vlm::facts() const {
   facts.emplace_back("memory of the weights", megabytes(parameters() * number));
   facts.emplace_back("memory of 1,000 tokens kept",
                      megabytes(2'000 * decoder.layers * decoder.kv_heads * decoder.head_width * number));
-  facts.emplace_back("executor", executor());
+  const std::string& refused = state_->fused_refused;
+  facts.emplace_back("executor", refused.empty() ? executor() : executor() + " (fused: " + refused + ")");
   facts.emplace_back("device", device().str());
   facts.emplace_back("dtype", name_of(dtype()));
   return facts;

@@ -65,7 +65,7 @@ std::size_t first_stop(const std::string& text, std::span<const std::string> sto
 
 }  // namespace
 
-Generated Vlm::generate(std::span<const Image> images, const std::string& prompt,
+Generated Vlm::generate(std::span<const Image> images, const VlmWords& prompt,
                         const GenerateOptions& options) const {
   require(options.max_new_tokens >= 1, "[generate] max_new_tokens is ", options.max_new_tokens, ", expected 1 or more");
   for (const std::string& stop : options.stop) require(!stop.empty(), "[generate] a stop text is empty");
@@ -110,7 +110,7 @@ Generated Vlm::State::generate(const PlannedPrompt& prompt, const GenerateOption
   return out;
 }
 
-Tensor Vlm::logits(std::span<const Image> images, const std::string& prompt, const PromptOptions& options) const {
+Tensor Vlm::logits(std::span<const Image> images, const VlmWords& prompt, const PromptOptions& options) const {
   const PlannedPrompt plan = state_->plan_to_run("logits", asked_of(images, prompt, options), 0);
   const std::lock_guard lock(state_->mutex);
   Tensor logits;

@@ -44,7 +44,7 @@ struct VlmAsked {
 };
 
 /// As Vlm's own calls have it.
-VlmAsked asked_of(std::span<const Image> images, const std::string& prompt, const PromptOptions& options);
+VlmAsked asked_of(std::span<const Image> images, const VlmWords& prompt, const PromptOptions& options);
 
 /// Log probabilities of the tokens of each choice, one after the other.
 using TokenLogs = std::vector<std::vector<double>>;
@@ -61,6 +61,7 @@ struct Vlm::State {
   int64_t parameters = 0;
   std::unique_ptr<const VlmVision> vision;
   std::unique_ptr<const Decoder> decoder;
+  std::string fused_refused;  ///< why the kernels do not run though they were asked for; "": they were not, or do
   std::unique_ptr<const PromptEncoder> prompts;
 
   mutable std::mutex mutex;  ///< one run at a time: of what follows

@@ -96,8 +96,16 @@ TEST_CASE("every template renders a turn with its pictures in front") {
   CHECK(rendered("phi3_internvl", turns) ==
         "<|system|>\n你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, "
         "是一个有用无害的人工智能助手。<|end|><|user|>\n<image>\n<image>\nWhat?<|end|><|assistant|>\n");
+  CHECK(rendered("hermes2_internvl", turns) ==
+        "<|im_start|>system\n你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, "
+        "是一个有用无害的人工智能助手。<|im_end|><|im_start|>user\n<image>\n<image>\nWhat?<|im_end|>"
+        "<|im_start|>assistant\n");
+  CHECK(rendered("internvl2_5", turns) ==
+        "<|im_start|>system\n你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的"
+        "多模态大语言模型。<|im_end|>\n<|im_start|>user\n<image>\n<image>\nWhat?<|im_end|>\n<|im_start|>assistant\n");
   CHECK(template_names() == std::vector<std::string>{"llava_hf", "interleave_hf", "onevision_hf", "onevision_hf_2",
-                                                     "internvl_hf", "qwen_1_5", "llava_v1", "phi3_internvl", "raw"});
+                                                     "internvl_hf", "qwen_1_5", "llava_v1", "phi3_internvl",
+                                                     "hermes2_internvl", "internvl2_5", "raw"});
 }
 
 TEST_CASE("an answered turn is rendered as the template renders what the model said") {
@@ -114,6 +122,12 @@ TEST_CASE("an answered turn is rendered as the template renders what the model s
         "<|im_start|>user\nTwo <image>?<|im_end|>\n<|im_start|>assistant\n");
   CHECK(rendered("llava_v1", turns).ends_with(
       "USER: <image>\nOne? ASSISTANT: Yes.</s>USER: Two <image>? ASSISTANT:"));
+  CHECK(rendered("hermes2_internvl", turns).ends_with(
+      "<|im_end|><|im_start|>user\n<image>\nOne?<|im_end|><|im_start|>assistant\nYes.<|im_end|>"
+      "<|im_start|>user\nTwo <image>?<|im_end|><|im_start|>assistant\n"));
+  CHECK(rendered("internvl2_5", turns).ends_with(
+      "<|im_end|>\n<|im_start|>user\n<image>\nOne?<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n"
+      "<|im_start|>user\nTwo <image>?<|im_end|>\n<|im_start|>assistant\n"));
   VlmConfig phi = named("phi3_internvl");
   phi.system_message = "Be <|end|> kind.";
   const PromptParts parts = render_prompt(phi, "", turns);

@@ -18,3 +18,4 @@
 #include <unisim/tensor.h>
 #include <unisim/tokenizer.h>
 #include <unisim/vlm.h>
+#include <unisim/vlm_prompt.h>

@@ -2,6 +2,7 @@
 
 #include <unisim/image.h>
 #include <unisim/tensor.h>
+#include <unisim/vlm_prompt.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -16,22 +17,11 @@ namespace unisim {
 struct VlmOptions {
   Device device = Device("cpu");
   DType dtype = DType::Float32;
-  std::string executor = "fused";                   ///< "fused" or "aten"; Vlm::executor() tells which runs
+  std::string executor = "auto";                    ///< of the decoder: "aten" (LibTorch's operations), "fused" (the
+                                                    ///< library's kernels, on the CPU), "auto": the faster of them, which
+                                                    ///< is "aten" so far. Vlm::executor() tells which runs
   int64_t feature_bytes = int64_t{256} << 20;       ///< rows of pictures seen before, kept by content
   int64_t prefix_bytes = int64_t{512} << 20;        ///< keys and values of prompts seen before
-};
-
-/// An earlier turn of a conversation: an example, say.
-struct VlmTurn {
-  std::string prompt;
-  int64_t pictures = 0;  ///< how many of the images are its own; they stand before those of later turns
-  std::string answer;
-};
-
-/// How a prompt is put to the model.
-struct PromptOptions {
-  std::string template_name = {};  ///< of docs/generative.md; empty: the folder's own; "raw": already rendered
-  std::vector<VlmTurn> before = {};
 };
 
 struct ChooseOptions {
@@ -52,17 +42,9 @@ struct Choice {
                                           ///< them, were nothing else asked; low: it wanted to say something else
 };
 
-
-/// Token ids of a prompt as the model sees it: a picture's rows are `picture_id`.
-struct VlmPrompt {
-  std::vector<int64_t> ids = {};
-  std::vector<std::pair<int64_t, int64_t>> pictures = {};  ///< first id and number of rows of each
-  std::string text = {};                                   ///< as people read it: markers where pictures stand
-};
-
 struct VlmItem {
   std::vector<Image> images;
-  std::string prompt;
+  VlmWords prompt;
   std::vector<std::string> choices;
 };
 
@@ -92,8 +74,8 @@ struct VlmCounts {
 /// or two mixed towers (I-MoF, A-MoF).
 ///
 /// The folder's own files say everything; what is missing is a DataError that names it, a field that is not honoured
-/// Unsupported. A prompt marks pictures by "<image>"; one without markers has the pictures first. Everything else in it
-/// stays text, whatever it looks like. Safe to share between threads, which wait for each other.
+/// Unsupported. A prompt marks pictures (VlmWords); one without marks has the pictures first. Everything else in it stays
+/// text, whatever it looks like. Safe to share between threads, which wait for each other.
 class UNISIM_API Vlm {
  public:
   /// A folder in the layout of Hugging Face, or what `unisim convert` made. Never opens a network connection.
@@ -112,21 +94,21 @@ class UNISIM_API Vlm {
 
   /// One prefill; the choices' own tokens stand packed behind it. Throws std::invalid_argument for an empty or doubled
   /// choice, a prompt too long (says how many pictures fit), another number of markers than pictures.
-  Choice choose(std::span<const Image> images, const std::string& prompt, std::span<const std::string> choices,
+  Choice choose(std::span<const Image> images, const VlmWords& prompt, std::span<const std::string> choices,
                 const ChooseOptions& options = {}) const;
   /// Many at once, packed by their number of rows. progress counts items.
   std::vector<Choice> choose_many(std::span<const VlmItem> items, const ChooseOptions& options = {},
                                   const Progress& progress = {}) const;
   /// Greedy.
-  Generated generate(std::span<const Image> images, const std::string& prompt, const GenerateOptions& options = {}) const;
+  Generated generate(std::span<const Image> images, const VlmWords& prompt, const GenerateOptions& options = {}) const;
 
-  VlmPrompt encode(std::span<const Image> images, const std::string& prompt, const PromptOptions& options = {}) const;
+  VlmPrompt encode(std::span<const Image> images, const VlmWords& prompt, const PromptOptions& options = {}) const;
   /// [tiles, 3, height, width] float32 of each image: what the tower sees.
   std::vector<Tensor> preprocess(std::span<const Image> images) const;
   /// [rows, width] of each image: what stands for it in the prompt.
   std::vector<Tensor> image_features(std::span<const Image> images) const;
   /// [vocabulary] float32: of the token behind the prompt.
-  Tensor logits(std::span<const Image> images, const std::string& prompt, const PromptOptions& options = {}) const;
+  Tensor logits(std::span<const Image> images, const VlmWords& prompt, const PromptOptions& options = {}) const;
 
   struct State;
   explicit Vlm(std::shared_ptr<const State> state) : state_(std::move(state)) {}

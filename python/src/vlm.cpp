@@ -7,11 +7,31 @@
 namespace unisim {
 namespace {
 
+/// unisim.PICTURE: where a picture stands in a prompt of parts.
+struct PictureMark {};
+
+/// A str, or a list of str and unisim.PICTURE.
+VlmWords words_from(const py::handle prompt) {
+  if (py::isinstance<py::str>(prompt)) return prompt.cast<std::string>();
+  if (is_bytes(prompt) || !py::isinstance<py::sequence>(prompt))
+    throw py::type_error(text_of("[Vlm] the prompt is a ", Py_TYPE(prompt.ptr())->tp_name,
+                                 ", expected str, or a list of str and unisim.PICTURE"));
+  std::vector<VlmPart> parts;
+  for (const py::handle part : py::reinterpret_borrow<py::sequence>(prompt)) {
+    const bool picture = py::isinstance<PictureMark>(part);
+    if (!picture && !py::isinstance<py::str>(part))
+      throw py::type_error(text_of("[Vlm] a part of the prompt is a ", Py_TYPE(part.ptr())->tp_name,
+                                   ", expected str or unisim.PICTURE"));
+    parts.push_back({picture, picture ? "" : part.cast<std::string>()});
+  }
+  return parts;
+}
+
 PromptOptions prompt_from(const std::optional<std::string>& name, const py::sequence& before) {
   PromptOptions options{.template_name = name.value_or("")};
   for (const py::handle turn : before) {
-    const auto [prompt, pictures, answer] = turn.cast<std::tuple<std::string, int64_t, std::string>>();
-    options.before.push_back({prompt, pictures, answer});
+    const auto [prompt, pictures, answer] = turn.cast<std::tuple<py::object, int64_t, std::string>>();
+    options.before.push_back({words_from(prompt), pictures, answer});
   }
   return options;
 }
@@ -29,8 +49,11 @@ std::vector<std::string> choices_from(const py::object& choices) {
 }
 
 ChooseOptions choose_options(const std::optional<std::string>& name, const py::sequence& before,
-                             const std::string& length, bool first_token) {
-  return {.prompt = prompt_from(name, before), .length = length, .first_token = first_token};
+                             const std::string& length, bool first_token, bool kept_prefixes) {
+  return {.prompt = prompt_from(name, before),
+          .length = length,
+          .kept_prefixes = kept_prefixes,
+          .first_token = first_token};
 }
 
 std::vector<VlmItem> items_from(const py::sequence& items) {
@@ -38,25 +61,27 @@ std::vector<VlmItem> items_from(const py::sequence& items) {
   for (const py::handle item : items) {
     const auto parts = py::reinterpret_borrow<py::sequence>(item);
     if (parts.size() != 3) throw py::type_error("[choose_many] an item is (images, prompt, choices)");
-    read.push_back({pictures_from(parts[0]), parts[1].cast<std::string>(), choices_from(parts[2])});
+    read.push_back({pictures_from(parts[0]), words_from(parts[1]), choices_from(parts[2])});
   }
   return read;
 }
 
-py::object generated(const Vlm& vlm, const py::object& images, const std::string& prompt, int64_t max_new_tokens,
+py::object generated(const Vlm& vlm, const py::object& images, const py::object& prompt, int64_t max_new_tokens,
                      const std::optional<std::string>& name, const py::object& stop, bool return_ids,
-                     const py::sequence& before, const py::object& progress) {
-  GenerateOptions options{.prompt = prompt_from(name, before), .max_new_tokens = max_new_tokens};
+                     const py::sequence& before, bool kept_prefixes, const py::object& progress) {
+  GenerateOptions options{
+      .prompt = prompt_from(name, before), .max_new_tokens = max_new_tokens, .kept_prefixes = kept_prefixes};
   if (py::isinstance<py::str>(stop))
     options.stop = {stop.cast<std::string>()};
   else if (!stop.is_none())
     options.stop = stop.cast<std::vector<std::string>>();
   options.progress = progress_from(progress);
   const std::vector<Image> pictures = pictures_from(images);
+  const VlmWords words = words_from(prompt);
   Generated made;
   {
     const py::gil_scoped_release release;
-    made = vlm.generate(pictures, prompt, options);
+    made = vlm.generate(pictures, words, options);
   }
   // Greedy decoding may end within a letter: what is no UTF-8 becomes U+FFFD.
   const py::object text = py::bytes(made.text).attr("decode")("utf-8", "replace");
@@ -120,45 +145,51 @@ void bind_properties(py::class_<Vlm>& type) {
 void bind_asking(py::class_<Vlm>& type) {
   type.def(
           "choose",
-          [](const Vlm& vlm, const py::object& images, const std::string& prompt, const py::object& choices,
+          [](const Vlm& vlm, const py::object& images, const py::object& prompt, const py::object& choices,
              const std::optional<std::string>& name, const std::string& length, bool first_token,
-             const py::sequence& before) {
-            const ChooseOptions options = choose_options(name, before, length, first_token);
+             const py::sequence& before, bool kept_prefixes) {
+            const ChooseOptions options = choose_options(name, before, length, first_token, kept_prefixes);
             const std::vector<std::string> asked = choices_from(choices);
             const std::vector<Image> pictures = pictures_from(images);
+            const VlmWords words = words_from(prompt);
             const py::gil_scoped_release release;
-            return vlm.choose(pictures, prompt, asked, options);
+            return vlm.choose(pictures, words, asked, options);
           },
           py::arg("images"), py::arg("prompt"), py::arg("choices"), py::kw_only(), py::arg("template") = py::none(),
-          py::arg("length") = "sum", py::arg("first_token") = false, py::arg("before") = py::tuple(), kChooseDoc)
+          py::arg("length") = "sum", py::arg("first_token") = false, py::arg("before") = py::tuple(),
+          py::arg("kept_prefixes") = true, kChooseDoc)
       .def(
           "choose_many",
           [](const Vlm& vlm, const py::sequence& items, const std::optional<std::string>& name,
-             const std::string& length, bool first_token, const py::object& progress) {
-            const ChooseOptions options = choose_options(name, py::tuple(), length, first_token);
+             const std::string& length, bool first_token, const py::sequence& before, bool kept_prefixes,
+             const py::object& progress) {
+            const ChooseOptions options = choose_options(name, before, length, first_token, kept_prefixes);
             const Progress report = progress_from(progress);
             const std::vector<VlmItem> asked = items_from(items);
             const py::gil_scoped_release release;
             return vlm.choose_many(asked, options, report);
           },
           py::arg("items"), py::kw_only(), py::arg("template") = py::none(), py::arg("length") = "sum",
-          py::arg("first_token") = false, py::arg("progress") = py::none(), kChooseManyDoc)
+          py::arg("first_token") = false, py::arg("before") = py::tuple(), py::arg("kept_prefixes") = true,
+          py::arg("progress") = py::none(), kChooseManyDoc)
       .def("generate", &generated, py::arg("images"), py::arg("prompt"), py::arg("max_new_tokens") = 64, py::kw_only(),
            py::arg("template") = py::none(), py::arg("stop") = py::none(), py::arg("return_ids") = false,
-           py::arg("before") = py::tuple(), py::arg("progress") = py::none(), kGenerateDoc);
+           py::arg("before") = py::tuple(), py::arg("kept_prefixes") = true, py::arg("progress") = py::none(),
+           kGenerateDoc);
 }
 
 void bind_steps(py::class_<Vlm>& type) {
-  const auto planned = [](const Vlm& vlm, const py::object& images, const std::string& prompt,
+  const auto planned = [](const Vlm& vlm, const py::object& images, const py::object& prompt,
                           const std::optional<std::string>& name, const py::sequence& before) {
     const PromptOptions options = prompt_from(name, before);
     const std::vector<Image> pictures = pictures_from(images);
+    const VlmWords words = words_from(prompt);
     const py::gil_scoped_release release;
-    return vlm.encode(pictures, prompt, options);
+    return vlm.encode(pictures, words, options);
   };
   type.def(
           "encode",
-          [planned](const Vlm& vlm, const py::object& images, const std::string& prompt,
+          [planned](const Vlm& vlm, const py::object& images, const py::object& prompt,
                     const std::optional<std::string>& name, const py::sequence& before) {
             return planned(vlm, images, prompt, name, before).ids;
           },
@@ -184,12 +215,13 @@ void bind_steps(py::class_<Vlm>& type) {
           py::arg("images"), kFeaturesDoc)
       .def(
           "logits",
-          [](const Vlm& vlm, const py::object& images, const std::string& prompt,
+          [](const Vlm& vlm, const py::object& images, const py::object& prompt,
              const std::optional<std::string>& name, const py::sequence& before) {
             const PromptOptions options = prompt_from(name, before);
             const std::vector<Image> pictures = pictures_from(images);
+            const VlmWords words = words_from(prompt);
             const py::gil_scoped_release release;
-            return vlm.logits(pictures, prompt, options);
+            return vlm.logits(pictures, words, options);
           },
           py::arg("images"), py::arg("prompt"), py::kw_only(), py::arg("template") = py::none(),
           py::arg("before") = py::tuple(), kLogitsDoc);
@@ -198,6 +230,8 @@ void bind_steps(py::class_<Vlm>& type) {
 }  // namespace
 
 void init_vlm(py::module_& m) {
+  py::class_<PictureMark>(m, "_Picture", kPictureDoc).def("__repr__", [](const PictureMark&) { return "unisim.PICTURE"; });
+  m.attr("PICTURE") = PictureMark{};
   bind_results(m);
   py::class_<Vlm> type(m, "Vlm", kVlmDoc);
   type.def_static(
@@ -211,7 +245,7 @@ void init_vlm(py::module_& m) {
         return Vlm::load(path, options);
       },
       py::arg("folder"), py::kw_only(), py::arg("device") = "cpu", py::arg("dtype") = "float32",
-      py::arg("executor") = "fused", py::arg("feature_bytes") = int64_t{256} << 20,
+      py::arg("executor") = "auto", py::arg("feature_bytes") = int64_t{256} << 20,
       py::arg("prefix_bytes") = int64_t{512} << 20, kLoadDoc);
   bind_properties(type);
   bind_asking(type);

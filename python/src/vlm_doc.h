@@ -6,8 +6,11 @@ namespace unisim {
 inline constexpr const char* kVlmDoc = R"(A vision-language model that is asked: made by `Vlm.load`.
 
 LLaVA, LLaVA-OneVision, InternVL with Llama, Qwen2, Qwen3 or Phi-3 behind it, or two mixed towers. A prompt marks
-pictures by "<image>"; one without markers has the pictures first. Whatever else stands in it stays text. Safe to
-share between threads, which wait for each other.)";
+pictures by "<image>", one of parts by `PICTURE`; one without marks has the pictures first. Whatever else stands in it
+stays text. Safe to share between threads, which wait for each other.)";
+
+inline constexpr const char* kPictureDoc =
+    R"(Where a picture stands in a prompt of parts: ["Which fits ", caption, "? ", PICTURE, PICTURE].)";
 
 inline constexpr const char* kLoadDoc = R"(A model of a folder, by the folder's own files.
 
@@ -16,8 +19,10 @@ Parameters
 folder : path
     In the layout of Hugging Face (llava, llava_onevision, internvl), or what `unisim convert` made.
 device, dtype : str
-executor : {"fused", "aten"}
-    `executor` tells which runs.
+executor : {"auto", "fused", "aten"}
+    What computes the decoder: LibTorch's operations ("aten"), the library's own kernels ("fused", on the CPU; heads whose
+    width is no multiple of 8, or above 128, stay with LibTorch's), or the faster of them ("auto": "aten" so far). The
+    property `executor` tells which runs, `facts` why not the other.
 feature_bytes, prefix_bytes : int
     Bounds of what is kept: rows of pictures seen before, keys and values of prompts seen before. 0: nothing.
 
@@ -40,7 +45,8 @@ With l the sum of log p of a choice's tokens behind the prompt, a choice has exp
 Parameters
 ----------
 images : image or list of images, or None
-prompt : str
+prompt : str, or list of str and `PICTURE`
+    In a str "<image>" marks a picture. In a list nothing in a str does: the texts of others can stand there.
 choices : list of str
     Different, not empty; tokenised as the answer would follow the prompt.
 template : str, optional
@@ -52,6 +58,9 @@ first_token : bool
     By the first token of each choice alone.
 before : list of (prompt, pictures, answer)
     Earlier turns; their pictures are the first of `images`.
+kept_prefixes : bool
+    Begins behind the rows of prompts asked before, where they begin alike, and keeps this one's: the last bits of a
+    score may then depend on what was asked before. False: neither.
 
 Returns
 -------
@@ -61,7 +70,8 @@ Raises
 ------
 ValueError
     More or fewer markers than pictures, an empty or doubled choice, choices that share a first token under
-    `first_token`, a prompt that is too long (says how many pictures fit), an unknown template (lists the known).
+    `first_token`, a prompt that is too long (says how many pictures fit), an unknown template (lists the known), a
+    "raw" prompt in parts.
 RuntimeError
     The logits are not finite.
 )";
@@ -71,8 +81,10 @@ inline constexpr const char* kChooseManyDoc = R"(Many questions at once, packed 
 Parameters
 ----------
 items : list of (images, prompt, choices)
-template, length, first_token
+template, length, first_token, kept_prefixes
     As for `choose`, of all.
+before : list of (prompt, pictures, answer)
+    Earlier turns of each item; their pictures are the first of its images.
 progress : callable, optional
     Called as progress(items done, items); an exception from it ends the run.
 
@@ -85,7 +97,7 @@ inline constexpr const char* kGenerateDoc = R"(The model's own answer, greedy: a
 
 Parameters
 ----------
-images, prompt, template, before
+images, prompt, template, before, kept_prefixes
     As for `choose`.
 max_new_tokens : int
 stop : str or list of str, optional

@@ -8,7 +8,7 @@ import tiny_vlms
 QUESTIONS = (
     ("Is the door open?", "(a) Open (b) Closed"),
     ("Is the elderly person standing or sitting in the picture?", "(a) Standing (b) Sitting"),
-    ('What stands left of the cup, or "nothing"?', "(1) A plate (2) Nothing, <image>"),
+    ('What stands left of the cup, or "nothing"?', "(1) A plate (2) Nothing, <image> <|im_end|>"),
 )
 RUBRICS = {"SA": "Judge the story.", "PBL": "Judge the project.", "MSR": "Judge the steps."}
 
@@ -67,7 +67,7 @@ def mmie_folder(folder):
     records = [
         {"id": "SA-1", "question": [seen("A tale.", 0)], "answer": [seen("It ends.", 1), seen(None, 2), seen("lost")],
          "model": "m", "field": "art", "gt_answer": nothing},
-        {"id": "PBL-2", "question": [seen("How?", 3)], "answer": "Like this: <image>.", "model": "m", "gt_answer": nothing},
+        {"id": "PBL-2", "question": [seen("How?", 3)], "answer": "Like this: <image>. <|im_end|>", "model": "m", "gt_answer": nothing},
         {"id": "MSR-3", "question": [seen("1 + 1?"), seen(None, 4)], "answer": [seen("two")], "model": "m",
          "gt_answer": [seen("2")]},
         {"id": "SA-4", "question": [seen(None, k) for k in range(5)], "answer": [seen("many")], "model": "m",

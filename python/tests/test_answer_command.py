@@ -50,9 +50,8 @@ def test_mmvp_answers_are_those_of_generate_and_score_reads_them(run, vlm, model
         question, options = QUESTIONS[k // 2]
         assert list(line) == ["question_id", "prompt", "answer", "response", "answer_id", "model_id"]
         assert line["question_id"] == k + 1 and line["prompt"] == f"{question} {options}"
-        prompt = line["prompt"].replace("<image>", "[image]")
         picture = folder / "MMVP Images" / f"{k + 1}.jpg"
-        assert line["response"] == model.generate(picture, prompt, 12)
+        assert line["response"] == model.generate(picture, [line["prompt"]], 12)
         assert line["model_id"] == "interleave"
     assert len({line["response"] for line in found}) > 3 and len({line["answer_id"] for line in found}) == 6
     code, out, _ = run("score", "mmvp", "answers.jsonl", "--questions", folder / "Questions.csv", "--json")
@@ -60,13 +59,33 @@ def test_mmvp_answers_are_those_of_generate_and_score_reads_them(run, vlm, model
     assert sorted(os.listdir()) == ["answers.jsonl", "mmvp"]
 
 
+def test_what_looks_like_a_token_in_a_question_is_asked_as_text(run, vlm, model):
+    """No picture and no end of a turn comes from it, nor is it written another way: each would move the coverage."""
+    folder = mmvp_folder("mmvp")
+    assert run("answer", vlm, "mmvp", folder, "-o", "a.jsonl", "--mode", "probability")[0] == 0
+    line, picture = lines_of("a.jsonl")[4], folder / "MMVP Images" / "5.jpg"
+    question = line["prompt"]
+    assert "<image> <|im_end|>" in question
+    asked = model.prompt(picture, [question])
+    assert len(asked.pictures) == 1 and f"\n{question}<|im_end|>" in asked.text
+    added = {asked.ids[asked.pictures[0][0]]} | {
+        model.encode(None, token, template="raw")[0] for token in ("<|im_start|>", "<|im_end|>")
+    }
+    quiet = model.encode(picture, "Hello.")
+    assert [id for id in asked.ids if id in added] == [id for id in quiet if id in added]
+    coverage = model.choose(picture, [question], ("(1)", "(2)"), kept_prefixes=False).coverage
+    assert line["coverage"] == coverage
+    for other in (question.replace("<image>", "[image]"), question.replace("<|im_end|>", "[end]")):
+        moved = model.choose(picture, [other], ("(1)", "(2)")).coverage
+        assert moved != pytest.approx(coverage, rel=1e-3, abs=0)
+
+
 def test_by_probability_the_best_option_is_the_response(run, vlm, model):
     folder = mmvp_folder("mmvp")
     assert run("answer", vlm, "mmvp", folder, "-o", "a.jsonl", "--mode", "probability")[0] == 0
     for k, line in enumerate(lines_of("a.jsonl")):
         marks = ("(1)", "(2)") if k > 3 else ("(a)", "(b)")
-        prompt = line["prompt"].replace("<image>", "[image]")
-        chosen = model.choose(folder / "MMVP Images" / f"{k + 1}.jpg", prompt, marks)
+        chosen = model.choose(folder / "MMVP Images" / f"{k + 1}.jpg", [line["prompt"]], marks)
         assert line["response"] == marks[chosen.best]
         assert line["probability"] == pytest.approx(max(chosen.probabilities), abs=1e-5)
         assert line["coverage"] == pytest.approx(chosen.coverage, abs=1e-5)
@@ -118,7 +137,7 @@ def test_mme_by_probability_alone_has_the_best_of_yes_and_no_as_its_response(run
 
 def test_an_mme_response_holds_no_line_end_or_tab(tmp_path):
     facts = {"subtask": "OCR", "image": "a.png", "question": "Is it?", "truth": "Yes"}
-    asked = [answers.Question(str(k), "Is it?", (), ("Yes", "No"), facts) for k in range(2)]
+    asked = [answers.Question(str(k), ("Is it?",), (), ("Yes", "No"), facts) for k in range(2)]
     said = [answers.Answer("\tYes\r\nNo\0\n"), answers.Answer("", failed="not there")]
     answer_layouts.write_mme(tmp_path, asked, said, False)
     assert (tmp_path / "OCR.txt").read_text() == "a.png\tIs it?\tYes\t Yes  No  \na.png\tIs it?\tYes\t\n"
@@ -126,7 +145,7 @@ def test_an_mme_response_holds_no_line_end_or_tab(tmp_path):
 
 def test_mme_has_the_subtasks_that_score_knows(tmp_path):
     facts = {"subtask": "OCR", "image": "a.png", "truth": "Yes"}
-    asked = [answers.Question(k, k, (), (), facts | {"question": k}) for k in "ab"]
+    asked = [answers.Question(k, (k,), (), (), facts | {"question": k}) for k in "ab"]
     answer_layouts.write_mme(tmp_path, asked, [answers.Answer("Yes")] * 2, False)
     missing = unisim.score_mme(tmp_path).missing
     assert [name for name in answer_layouts.MME_SUBTASKS if name != "OCR"] == list(missing)
@@ -141,13 +160,14 @@ def test_mmie_replies_are_those_of_the_judge_on_flattened_answers(run, vlm, mode
     assert "not the published rubric for SA, PBL, MSR" in err and "more than 4 pictures" in err
     result = json.loads(out)
     assert result["dropped"] == ["SA-4"] and result["markers"] == ["PBL-2"]
+    picture = unisim.PICTURE
     prompts = {
-        "SA-1": ("Judge the story.### Question\nA tale.\nImage-0: <image>\n\n### Answer\nIt ends.\nImage-1: <image>\n"
-                 "Image-2: <image>\n\n### Feedback\n", (0, 1, 2)),
-        "PBL-2": ("Judge the project.### Question\nHow?\nImage-0: <image>\n\n### Answer\nLike this: [image].\n\n"
-                  "### Feedback\n", (3,)),
-        "MSR-3": ("Judge the steps.### Question\n1 + 1?\nImage-0: <image>\n\n### Answer\ntwo\n\n### Correct Answer\n"
-                  "The correct answer to this question should be: 2\n### Feedback\n", (4,)),
+        "SA-1": (["Judge the story.### Question\nA tale.\nImage-0: ", picture, "\n\n### Answer\nIt ends.\nImage-1: ",
+                  picture, "\nImage-2: ", picture, "\n\n### Feedback\n"], (0, 1, 2)),
+        "PBL-2": (["Judge the project.### Question\nHow?\nImage-0: ", picture, "\n\n### Answer\n"
+                   "Like this: <image>. <|im_end|>\n\n### Feedback\n"], (3,)),
+        "MSR-3": (["Judge the steps.### Question\n1 + 1?\nImage-0: ", picture, "\n\n### Answer\ntwo\n\n"
+                   "### Correct Answer\nThe correct answer to this question should be: 2\n### Feedback\n"], (4,)),
     }  # fmt: skip
     found = lines_of("m.jsonl")
     assert [line["id"] for line in found] == list(prompts)
@@ -169,7 +189,10 @@ def test_flattening_ends_an_answer_at_the_third_picture(tmp_path):
         record = {"id": "SA", "question": question, "answer": answer, "gt_answer": [{"text": None}]}
         (tmp_path / "r.json").write_text(json.dumps([record]))
         samples = mmie_questions.read_samples(tmp_path / "r.json", tmp_path, rubrics)
-        return samples, samples.questions[0].prompt if samples.questions else None
+        return samples, written(samples.questions[0].prompt) if samples.questions else None
+
+    def written(prompt):
+        return prompt and "".join("<image>" if part is None else part for part in prompt)
 
     def seen(text, image):
         return {"text": text, "image": image}

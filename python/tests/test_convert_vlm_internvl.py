@@ -292,7 +292,7 @@ def nested(where, **keys):
         ({"use_llm_lora": 16}, "use_llm_lora is 16; supported is 0"),
         ({"use_thumbnail": False}, "use_thumbnail is false; supported is true"),
         ({"use_thumbnail": None}, "use_thumbnail is false, which is what the class says"),
-        ({"template": "internlm2-chat"}, 'template is "internlm2-chat", expected one of phi3-chat'),
+        ({"template": "internlm2-chat"}, 'template is "internlm2-chat", expected one of phi3-chat, Hermes-2, internvl2_5'),
         ({"template": None}, "template is missing"),
         ({"force_image_size": 70}, "force_image_size is 70, expected a multiple of 28"),
         ({"min_dynamic_patch": 13}, "min_dynamic_patch is 13, expected at most max_dynamic_patch, 12"),

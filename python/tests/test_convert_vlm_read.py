@@ -188,15 +188,29 @@ def test_internvl_with_phi3(tmp_path, made):
     assert ids[: 2 + len(unmarked) + 1] == [1, 406, *unmarked, 407]
 
 
-def test_internvl_with_qwen2_has_no_template_until_one_is_named(tmp_path, made):
+@pytest.mark.parametrize("template, own", [("internvl2_5", "internvl2_5"), ("Hermes-2", "hermes2_internvl")])
+def test_internvl_with_qwen2(tmp_path, made, template, own):
     config, tensors = original.internvl_chat("qwen2")
-    folder = folders.save(tmp_path / "source", config | {"max_dynamic_patch": 4}, tensors)
-    folders.qwen_tokenizer(folder, ["<img>", "</img>", "<IMG_CONTEXT>"])
-    assert vlm.convert(folder, made)["template"] is None
-    ours = unisim.Vlm.load(made)
-    with pytest.raises(ValueError, match="name one of"):
-        ours.logits(pictures(), PROMPT)
-    found = [rows_of(tensors, pixels.double()).flatten(0, 1) for pixels in ours.preprocess(pictures())]
-    for one, expected in zip(ours.image_features(pictures()), found, strict=True):
-        close(one, expected)
-    assert len(ours.logits(pictures(), PROMPT, template="internvl_hf")) == original.VOCABULARY
+    config |= {"max_dynamic_patch": 4, "template": template}
+    folders.qwen_tokenizer(
+        folders.save(tmp_path / "source", config, tensors), ["<img>", "</img>", "<IMG_CONTEXT>"]
+    )
+    assert vlm.convert(tmp_path / "source", made)["template"] == own
+    decoder = reference_decoder("qwen2", tensors)
+    ours, ids = check(
+        made, decoder, lambda p: rows_of(tensors, p).flatten(0, 1), PROMPT, said(made)["image_token_id"]
+    )
+    assert ours.facts["template"] == own
+    assert ids[0] == 257 and ids.count(257) == 3 and ids.count(258) == 2  # <|im_start|> and <|im_end|>
+    assert ids.count(259) == ids.count(260) == 2  # <img> and </img>, around each picture
+    choices = ("A", "B", "Yes")
+    with torch.no_grad():
+        embeds = decoder.get_input_embeddings()(torch.tensor([[0 if i == 261 else i for i in ids]])).clone()
+        rows = [rows_of(tensors, pixels.double()).flatten(0, 1) for pixels in ours.preprocess(pictures())]
+        embeds[0, torch.tensor(ids) == 261] = torch.cat(rows)
+        logs = decoder(inputs_embeds=embeds).logits[0, -1].log_softmax(-1)
+    first = [ours.encode(None, choice, template="raw")[0] for choice in choices]
+    expected = logs[first].softmax(-1).numpy()
+    chosen = ours.choose(pictures(), PROMPT, choices, first_token=True)
+    assert np.abs(np.array(chosen.probabilities) - expected).max() < 1e-5
+    assert len(ours.choose(pictures(), PROMPT, choices).probabilities) == 3

@@ -231,6 +231,51 @@ def test_pictures_and_prompts_seen_before_are_found_again(tiny):
     assert other.probabilities != first.probabilities
 
 
+def test_without_kept_prefixes_no_bit_depends_on_what_was_asked_before(tiny):
+    vlm, _ = tiny("interleave")
+    ours, fresh = (unisim.Vlm.load(vlm.folder) for _ in range(2))
+    pictures = [array(picture) for picture in tiny_vlms.pictures(3)]
+    asked = (pictures, "<image><image><image> Which one is it, and why?", CHOICES)
+    others = [(pictures, f"<image><image><image> Which one {end}", CHOICES) for end in ("is odd?", "is it, or?")]
+    expected = fresh.choose(*asked, kept_prefixes=False).log_probabilities
+    said = fresh.generate(*asked[:2], 12, kept_prefixes=False, return_ids=True)
+    ours.choose(*others[0])
+    ours.generate(*others[1][:2], 4)
+    assert ours.counts.prefix_rows > 0
+    before = ours.counts.prefix_rows
+    for _ in range(2):
+        assert ours.choose(*asked, kept_prefixes=False).log_probabilities == expected
+        assert ours.generate(*asked[:2], 12, kept_prefixes=False, return_ids=True) == said
+        (alone,) = ours.choose_many([asked], kept_prefixes=False)
+        assert alone.log_probabilities == expected
+    assert ours.counts.prefix_rows == before
+    # Nor was it kept: what follows finds the rows of `others` alone, and behind them the same question none of its own.
+    assert fresh.counts.prefix_rows == 0
+    fresh.choose(*asked)
+    assert fresh.counts.prefix_rows == 0
+    fresh.choose(*asked)
+    assert fresh.counts.prefix_rows > 27
+
+
+def test_many_have_the_earlier_turns_in_front_of_each(tiny):
+    vlm, _ = tiny("interleave")
+    ours = unisim.Vlm.load(vlm.folder, prefix_bytes=0)
+    pictures = [array(picture) for picture in tiny_vlms.pictures(3)]
+    before = [("What is <image>?", 1, "A cup."), ("And this?", 0, "A hat.")]
+    items = [
+        (pictures[:2], "Which of <image>?", ("A", "B")),
+        (pictures[::2], "Is it?", ("Yes", "No, not at all")),
+    ]
+    together = ours.choose_many(items, before=before)
+    for item, choice in zip(items, together, strict=True):
+        alone = ours.choose(*item, before=before)
+        assert np.abs(np.array(choice.log_probabilities) - alone.log_probabilities).max() < 1e-5
+        other = ours.choose(item[0][1:], *item[1:])
+        assert np.abs(np.array(choice.log_probabilities) - other.log_probabilities).max() > 1e-3
+    with pytest.raises(ValueError, match="item 0: .*an earlier turn has 1 pictures, 0 are left"):
+        ours.choose_many([([], "Is it?", ("A", "B"))], before=before)
+
+
 def test_length_and_first_token(tiny):
     vlm, ours = tiny("interleave")
     ids = vlm.ids("Hello.")

@@ -3,6 +3,7 @@
 import re
 import sys
 
+import numpy as np
 import pytest
 
 from conftest import ROOT, test_data
@@ -93,3 +94,17 @@ def test_rows_compute_what_their_names_say(bench):
     assert (tiles, both, found) == (2, 2 * some, 0)
     tiles, answers, found = computed(bench, rows["four answers of three tokens, new pictures"])
     assert (tiles, answers, found) == (2, some + 4 * 2, 0)
+
+
+def test_questions_on_one_prefix_are_one_run_however_long_it_is(bench):
+    pictures = [np.asarray(picture) for picture in bench.pictures()]
+    ask = "<image><image>\n{}: is A or B better?"
+    bench.ours.choose(pictures, ask.format("first"), vlm_peers.AFC, template=vlm_peers.TEMPLATE)
+    items = [
+        (pictures, ask.format(k), vlm_peers.AFC) for k in range(40)
+    ]  # 40 x 150 rows, were they not shared
+    seen = []
+    bench.ours.choose_many(
+        items, template=vlm_peers.TEMPLATE, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(40, 40)]

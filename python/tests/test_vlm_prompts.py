@@ -191,6 +191,10 @@ WITHOUT_JINJA = {  # what the authors' own code writes: opening, before T, behin
                  "<|im_end|>\n", "<|im_start|>assistant\n", "<|im_end|>\n"),
     "llava_v1": ("llama", VICUNA, "USER: ", " ", "ASSISTANT:", "</s>"),
     "phi3_internvl": ("phi", "<|system|>\nBe kind.<|end|>", "<|user|>\n", "<|end|>", "<|assistant|>\n", "<|end|>"),
+    "hermes2_internvl": ("intern", "<|im_start|>system\nBe kind.<|im_end|>", "<|im_start|>user\n", "<|im_end|>",
+                         "<|im_start|>assistant\n", "<|im_end|>"),
+    "internvl2_5": ("intern", "<|im_start|>system\nBe kind.<|im_end|>\n", "<|im_start|>user\n", "<|im_end|>\n",
+                    "<|im_start|>assistant\n", "<|im_end|>\n"),
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # One list of what there is: a name added here is found in the extension.
 __all__ = [
+    "PICTURE",
     "Agreement",
     "AskedFacts",
     "BlindPair",

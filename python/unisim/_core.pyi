@@ -770,8 +770,13 @@ class VlmCounts:
     @property
     def prefix_rows(self) -> int: ...
 
+class _Picture: ...
+
+PICTURE: _Picture
+
 _Pictures: TypeAlias = _ImageLike | Sequence[_ImageLike] | None
-_Turns: TypeAlias = Sequence[tuple[str, int, str]]
+_Words: TypeAlias = str | Sequence[str | _Picture]
+_Turns: TypeAlias = Sequence[tuple[_Words, int, str]]
 
 class Vlm:
     @staticmethod
@@ -780,7 +785,7 @@ class Vlm:
         *,
         device: _Device = "cpu",
         dtype: str = "float32",
-        executor: Literal["fused", "aten"] = "fused",
+        executor: Literal["auto", "fused", "aten"] = "auto",
         feature_bytes: int = 268435456,
         prefix_bytes: int = 536870912,
     ) -> Vlm: ...
@@ -807,59 +812,64 @@ class Vlm:
     def choose(
         self,
         images: _Pictures,
-        prompt: str,
+        prompt: _Words,
         choices: Sequence[str],
         *,
         template: str | None = None,
         length: Literal["sum", "mean"] = "sum",
         first_token: bool = False,
         before: _Turns = (),
+        kept_prefixes: bool = True,
     ) -> Choice: ...
     def choose_many(
         self,
-        items: Sequence[tuple[_Pictures, str, Sequence[str]]],
+        items: Sequence[tuple[_Pictures, _Words, Sequence[str]]],
         *,
         template: str | None = None,
         length: Literal["sum", "mean"] = "sum",
         first_token: bool = False,
+        before: _Turns = (),
+        kept_prefixes: bool = True,
         progress: _Progress | None = None,
     ) -> list[Choice]: ...
     @overload
     def generate(
         self,
         images: _Pictures,
-        prompt: str,
+        prompt: _Words,
         max_new_tokens: int = 64,
         *,
         template: str | None = None,
         stop: str | Sequence[str] | None = None,
         return_ids: Literal[False] = False,
         before: _Turns = (),
+        kept_prefixes: bool = True,
         progress: _Progress | None = None,
     ) -> str: ...
     @overload
     def generate(
         self,
         images: _Pictures,
-        prompt: str,
+        prompt: _Words,
         max_new_tokens: int = 64,
         *,
         template: str | None = None,
         stop: str | Sequence[str] | None = None,
         return_ids: Literal[True],
         before: _Turns = (),
+        kept_prefixes: bool = True,
         progress: _Progress | None = None,
     ) -> tuple[str, list[int]]: ...
     def encode(
-        self, images: _Pictures, prompt: str, *, template: str | None = None, before: _Turns = ()
+        self, images: _Pictures, prompt: _Words, *, template: str | None = None, before: _Turns = ()
     ) -> list[int]: ...
     def prompt(
-        self, images: _Pictures, prompt: str, *, template: str | None = None, before: _Turns = ()
+        self, images: _Pictures, prompt: _Words, *, template: str | None = None, before: _Turns = ()
     ) -> VlmPrompt: ...
     def preprocess(self, images: _Pictures) -> list[torch.Tensor]: ...
     def image_features(self, images: _Pictures) -> list[torch.Tensor]: ...
     def logits(
-        self, images: _Pictures, prompt: str, *, template: str | None = None, before: _Turns = ()
+        self, images: _Pictures, prompt: _Words, *, template: str | None = None, before: _Turns = ()
     ) -> torch.Tensor: ...
 
 def vlm_templates() -> list[str]: ...

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unisim import csv_rows
-from unisim.answers import Answer, Question, plain
+from unisim.answers import Answer, Question
 
 MMVP_PICTURES = "MMVP Images"
 MME_SUBTASKS = (
@@ -48,7 +48,7 @@ def read_mmvp(folder: Path) -> list[Question]:
                 f"[mmvp] {table}:{line}: has Options {row['Options']!r} and Correct Answer {row['Correct Answer']!r}, "
                 'expected "(a) ... (b) ..." or "(1) ... (2) ..." and one of the marks'
             )
-        questions.append(Question(str(index), plain(prompt), (pictures / f"{index}.jpg",), choices, facts))
+        questions.append(Question(str(index), (prompt,), (pictures / f"{index}.jpg",), choices, facts))
     if not questions or len(questions) % 2:
         raise ValueError(
             f"[mmvp] {table}: has {len(questions)} questions, expected an even number, two a pair"
@@ -136,7 +136,7 @@ def _pair(subtask: str, text: Path, pictures: Path) -> list[Question]:
             raise ValueError(f"[mme] {text}:{number}: {line!r}, expected a question, a tab and Yes or No")
         facts = {"subtask": subtask, "image": picture.name, "question": columns[0], "truth": truth}
         name = f"{subtask}/{picture.name}:{number}"
-        questions.append(Question(name, plain(columns[0]), (picture,), MME_CHOICES, facts))
+        questions.append(Question(name, (columns[0],), (picture,), MME_CHOICES, facts))
     if len(questions) != 2 or questions[0].prompt == questions[1].prompt:
         raise ValueError(f"[mme] {text}: has {len(questions)} questions, expected two, different ones")
     return questions

@@ -17,15 +17,15 @@ from typing import Any
 import unisim
 
 FORMAT = "unisim-answers-1"
-MARKER = "<image>"
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked about some pictures; `MARKER` stands where they are meant, without markers they stand in front."""
+    """What is asked about some pictures. In a prompt's texts nothing marks one: None stands where a picture is meant, and
+    without it they all stand in front."""
 
     id: str  # no other question's of the run
-    prompt: str
+    prompt: tuple[str | None, ...]
     pictures: tuple[Path, ...]
     choices: tuple[str, ...] = ()  # what its answer can be
     facts: Mapping[str, Any] = field(default_factory=dict)  # what is written beside the answer
@@ -57,11 +57,6 @@ class Failure:
 
     name: str
     why: str
-
-
-def plain(text: str) -> str:
-    """A text that stays text in a prompt: what looks like a marker in it is written [image]."""
-    return text.replace(MARKER, "[image]")
 
 
 def load(folder: str, device: str = "cpu", dtype: str = "float32") -> "unisim.Vlm":
@@ -215,14 +210,15 @@ def _answer(vlm: "unisim.Vlm", question: Question, asking: Asking) -> Answer:
             images.append(unisim.read_image(file))
         except (OSError, ValueError) as error:
             raise _Failed(file, error) from None
+    prompt = [unisim.PICTURE if part is None else part for part in question.prompt]
     try:
         text, chosen = "", None
         if asking.generates:
             text = vlm.generate(
-                images, question.prompt, asking.max_new_tokens, template=asking.template, progress=_nothing
+                images, prompt, asking.max_new_tokens, template=asking.template, progress=_nothing
             )
         if asking.chooses:
-            chosen = vlm.choose(images, question.prompt, question.choices, template=asking.template)
+            chosen = vlm.choose(images, prompt, question.choices, template=asking.template)
     except ValueError as error:
         raise _Failed(question.id, error) from None
     if chosen is None:

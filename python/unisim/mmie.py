@@ -44,15 +44,26 @@ class Rubrics:
         ValueError
             An id without a category, MSR without the reference.
         """
+        before, between, behind = self.around(id, correct)
+        return f"{before}{question}{between}{answer}{behind}"
+
+    def around(self, id: str, correct: str | None = None) -> tuple[str, str, str]:
+        """What stands before the question, between question and answer, and behind the answer: see `prompt`.
+
+        Raises
+        ------
+        ValueError
+            An id without a category, MSR without the reference.
+        """
         category = next((name for name in CATEGORIES if name in id), None)
         if category is None:
             raise ValueError(f"[mmie] the id {id!r} has none of SA, PBL, MSR in it")
-        parts = [self.texts[category], f"### Question\n{question}\n### Answer\n{answer}\n"]
+        behind = "\n"
         if category == "MSR":
             if correct is None:
                 raise ValueError(f"[mmie] the id {id!r} is of MSR, whose prompt needs the correct answer")
-            parts.append(f"### Correct Answer\nThe correct answer to this question should be: {correct}\n")
-        return "".join([*parts, "### Feedback\n"])
+            behind += f"### Correct Answer\nThe correct answer to this question should be: {correct}\n"
+        return f"{self.texts[category]}### Question\n", "\n### Answer\n", f"{behind}### Feedback\n"
 
 
 def read_rubrics(file: str | Path) -> Rubrics:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from unisim import mmie
-from unisim.answers import MARKER, Question, plain
+from unisim.answers import Question
 
+MARKER = "<image>"  # where the authors' script puts a picture, whoever wrote it
 MOST_IN_ANSWER = 3  # where so many pictures stand, those of the question counted, the answer ends
 MOST = 4  # a sample with more is dropped
 
@@ -50,7 +51,9 @@ def read_samples(file: Path, folder: Path, rubrics: mmie.Rubrics) -> Samples:
     if not isinstance(records, list) or not records:
         raise ValueError(f"[mmie] {file}: expected a list of answers, not empty")
     if marked := [name for name, text in rubrics.texts.items() if MARKER in text]:
-        raise ValueError(f"[mmie] the rubric for {marked[0]} holds {MARKER}, which marks a picture")
+        raise ValueError(
+            f"[mmie] the rubric for {marked[0]} holds {MARKER}, where the authors' script would put a picture"
+        )
     samples = Samples()
     seen: set[str] = set()
     for number, record in enumerate(records, 1):
@@ -72,7 +75,8 @@ def _add(samples: Samples, record: Any, name: str, folder: Path, rubrics: mmie.R
     question = flat.add(record["question"])
     answer = flat.add(record["answer"], most=MOST_IN_ANSWER)
     correct = _text(record["gt_answer"][0], "text") if _is_multi_step(name) else None
-    prompt = rubrics.prompt(name, question, answer, None if correct is None else plain(correct))
+    before, between, behind = rubrics.around(name, correct)
+    prompt = (before, *question, between, *answer, behind)
     samples.missing += [(name, picture) for picture in flat.missing]
     if flat.held_markers or (correct is not None and MARKER in correct):
         samples.markers.append(name)
@@ -91,7 +95,7 @@ def _is_multi_step(name: str) -> bool:
 
 
 class _Flattened:
-    """Segments as one text with "Image-k: <image>" where a picture is there."""
+    """Segments as parts of a prompt, "Image-k: " and the picture where one is there."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -99,23 +103,23 @@ class _Flattened:
         self.missing: list[Path] = []
         self.held_markers = False
 
-    def add(self, segments: Any, most: int | None = None) -> str:
+    def add(self, segments: Any, most: int | None = None) -> list[str | None]:
         if isinstance(segments, str):
             segments = [{"text": segments, "image": None}]
-        lines = []
+        parts: list[str | None] = []
         for segment in segments:
             text, image = segment.get("text"), segment.get("image")
             if text is not None:
                 self.held_markers |= MARKER in text
-                lines.append(f"{plain(text)}\n")
+                parts.append(text + "\n")
             if most is not None and len(self.pictures) >= most:
                 break
             if image is not None and self._is_there(image):
-                lines.append(f"Image-{len(self.pictures)}: {MARKER}\n")
+                parts += [f"Image-{len(self.pictures)}: ", None, "\n"]
                 self.pictures.append(self.folder / image)
             if most is not None and len(self.pictures) >= most:
                 break
-        return "".join(lines)
+        return parts
 
     def _is_there(self, image: str) -> bool:
         if Path(image).is_absolute() or ".." in Path(image).parts:

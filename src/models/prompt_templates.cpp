@@ -16,6 +16,9 @@ constexpr std::string_view vicuna =
 /// InternVL2's system message, where the folder has none.
 constexpr std::string_view internvl_says =
     "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。";
+/// InternVL2.5's.
+constexpr std::string_view internvl2_5_says =
+    "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。";
 
 /// The first five as the folders' Jinja texts render them, the others as the authors' own code writes them.
 constexpr PromptTemplate table[] = {
@@ -48,6 +51,15 @@ constexpr PromptTemplate table[] = {
     {.name = "phi3_internvl", .opening = "<|system|>\n", .system = internvl_says, .system_end = "<|end|>",
      .user = "<|user|>\n", .per_picture = "\n", .user_end = "<|end|>",
      .asks = "<|assistant|>\n", .answer = "<|assistant|>\n", .answer_end = "<|end|>", .stop = "<|end|>"},
+    {.name = "hermes2_internvl", .opening = "<|im_start|>system\n", .system = internvl_says, .system_end = "<|im_end|>",
+     .user = "<|im_start|>user\n", .per_picture = "\n", .user_end = "<|im_end|>",
+     .asks = "<|im_start|>assistant\n", .answer = "<|im_start|>assistant\n", .answer_end = "<|im_end|>",
+     .stop = "<|im_end|>"},
+    {.name = "internvl2_5", .opening = "<|im_start|>system\n", .system = internvl2_5_says,
+     .system_end = "<|im_end|>\n",
+     .user = "<|im_start|>user\n", .per_picture = "\n", .user_end = "<|im_end|>\n",
+     .asks = "<|im_start|>assistant\n", .answer = "<|im_start|>assistant\n", .answer_end = "<|im_end|>\n",
+     .stop = "<|im_end|>"},
 };
 
 /// SHA-256 of bare_jinja() of the texts that folders carry, with and without the marks of what the model said

@@ -230,7 +230,9 @@ def _plan_mmie(folder: Path, rubrics: Path | None, questions: Path | None, out: 
             f"authors' script: {', '.join(samples.dropped)}"
         )
     if samples.markers:
-        remarks.append(f"<image> in a text is written [image]: {', '.join(samples.markers)}")
+        remarks.append(
+            f"<image> in a text stays text; the authors' script would put a picture there: {', '.join(samples.markers)}"
+        )
     content = {"rubrics_differ": list(read.differ), "dropped": samples.dropped, "markers": samples.markers}
     failed = [
         (str(file), f"not there, left out of {name}; its text is kept, as in the authors' script")

@@ -33,15 +33,15 @@ _INTERNVL_2_5 = (
 class Template:
     """One of their code's conversation templates."""
 
-    own: str | None  # ours of the same text; None: there is none, and who asks must name one
+    own: str  # ours of the same text
     system: str
     stop: str  # the token that ends an answer
 
 
 TEMPLATES = {
     "phi3-chat": Template("phi3_internvl", _INTERNLM, "<|end|>"),
-    "Hermes-2": Template(None, _INTERNLM, "<|im_end|>"),
-    "internvl2_5": Template(None, _INTERNVL_2_5, "<|im_end|>"),
+    "Hermes-2": Template("hermes2_internvl", _INTERNLM, "<|im_end|>"),
+    "internvl2_5": Template("internvl2_5", _INTERNVL_2_5, "<|im_end|>"),
 }
 
 
@@ -90,8 +90,11 @@ def convert(source: Path, room: Path) -> dict[str, Any]:
         "tie_word_embeddings": tied,
         "text_config": text | {"tie_word_embeddings": tied},
         "vision_config": tower,
-        "unisim": {"converted_from": "internvl_chat"}
-        | ({"template": template.own, "system_message": system} if template.own else {}),
+        "unisim": {
+            "converted_from": "internvl_chat",
+            "template": template.own,
+            "system_message": system,
+        },
     }
     write_json(made, "config.json", config)
     write_json(made, "processor_config.json", _processor(side, least, most, rows))
