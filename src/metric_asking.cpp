@@ -105,6 +105,7 @@ std::vector<std::size_t> as_given(const AskedItem& item) {
 Talk talk_of(const Judge& judge, const AskedItem& item, std::span<const AskedItem> examples,
              std::span<const std::size_t> order, std::string& reply) {
   Talk talk;
+  talk.asked.fixed_turns = examples.size();
   for (const AskedItem& example : examples) {
     const std::vector<std::size_t> given = as_given(example);
     talk.say(with_tools(question_of(example, given), judge, example, given),

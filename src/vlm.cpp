@@ -89,6 +89,19 @@ PromptParts parts_of(const VlmWords& words) {
   return parts;
 }
 
+/// How many rows a prompt has in common with any other that begins with the same turns.
+int64_t fixed_of(const Vlm::State& vlm, const VlmAsked& asked, std::span<const int64_t> rows,
+                 std::span<const int64_t> ids) {
+  const auto end = asked.turns.begin() + static_cast<std::ptrdiff_t>(asked.fixed_turns);
+  std::vector<PromptTurn> turns(asked.turns.begin(), end);
+  std::size_t pictures = 0;
+  for (const PromptTurn& turn : turns) pictures += static_cast<std::size_t>(turn.pictures);
+  turns.emplace_back("", 0);
+  const PromptParts parts = render_prompt(vlm.config, asked.template_name, turns);
+  const EncodedPrompt other = vlm.prompts->encode(parts, rows.first(pictures));
+  return std::min(common_rows(ids, other.ids), std::ssize(ids) - 1);
+}
+
 /// By the executor that was asked for; says why, where it cannot be.
 std::unique_ptr<const Decoder> load_decoder(Vlm::State& vlm, const Weights& weights) {
   const DecoderConfig& config = vlm.config.decoder;
@@ -125,6 +138,7 @@ Vlm Vlm::load(const std::filesystem::path& folder, const VlmOptions& options) {
   state->decoder = load_decoder(*state, weights);
   state->features = KeptFeatures(options.feature_bytes);
   state->prefixes = KeptPrefixes(options.prefix_bytes);
+  state->turns = KeptPrefixes(options.prefix_bytes);
   return Vlm(std::move(state));
 }
 
@@ -140,6 +154,7 @@ PlannedPrompt Vlm::State::plan(const VlmAsked& asked) const {
   prompt.encoded = prompts->encode(prompt.parts, rows);
   require(prompt.rows() > 0, "[vlm] the prompt is empty");
   prompt.key = key_of(prompt);
+  if (asked.fixed_turns > 0) prompt.fixed = fixed_of(*this, asked, rows, prompt.encoded.ids);
   for (const std::string& choice : asked.choices) prompt.answers.push_back(prompts->encode_answer(choice));
   for (const int64_t id : prompt.key) check_id(*this, id);
   for (const auto& answer : prompt.answers)

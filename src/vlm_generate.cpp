@@ -14,6 +14,7 @@ namespace {
 
 /// Logits of the row behind `x`, whose keys and values go to `rows`.
 Tensor next_logits(const Vlm::State& vlm, const Tensor& x, KeysValues& rows) {
+  const c10::InferenceMode no_gradient;
   const int64_t count = x.size(0), position = rows.tokens, wanted = count - 1;
   // Beyond the length that the short factors serve, keys made before keep theirs, as transformers has it.
   rows.long_factors = vlm.decoder->long_factors(position + count);
@@ -28,16 +29,19 @@ Tensor next_logits(const Vlm::State& vlm, const Tensor& x, KeysValues& rows) {
 /// The prompt's keys and values, found or computed, and the logits behind it. Room for `more` tokens is made at once
 /// where nothing is kept of it.
 Tensor prefill(const Vlm::State& vlm, const PlannedPrompt& prompt, bool keep, int64_t more, KeysValues& rows) {
+  const c10::InferenceMode no_gradient;
   const bool long_factors = vlm.decoder->long_factors(prompt.rows());
-  int64_t from = 0;
-  if (const auto kept = keep ? vlm.prefixes.find(prompt.key, long_factors) : nullptr) {
+  int64_t from = prompt.fixed;
+  if (from > 0) {
+    rows = vlm.fixed_rows(prompt, long_factors);
+  } else if (const auto kept = keep ? vlm.prefixes.find(prompt.key, long_factors) : nullptr) {
     const int64_t common = std::min(common_rows(kept->key, prompt.key), prompt.rows() - 1);
     if (common >= kLeastKept || (common > 0 && common == prompt.rows() - 1)) {
       rows = kept->rows.first(common);
       vlm.counts.prefix_rows += from = common;
     }
   }
-  keep = keep && from < prompt.rows() / 2 && vlm.prefixes.takes(vlm.bytes_of_rows(prompt.rows()));
+  keep = keep && prompt.fixed == 0 && from < prompt.rows() / 2 && vlm.prefixes.takes(vlm.bytes_of_rows(prompt.rows()));
   if (!keep) rows.reserve = prompt.rows() + more;
   const Tensor logits = next_logits(vlm, vlm.embedded(prompt, from), rows);
   if (keep) vlm.prefixes.put(prompt.key, rows.first(prompt.rows()));
@@ -78,7 +82,6 @@ Generated Vlm::State::generate(const PlannedPrompt& prompt, const GenerateOption
     throw Unsupported(config.folder / "generation_config.json",
                       "asks for " + config.generation_refused + ", which generate does not do; choose does not need it");
   std::unique_lock lock(mutex);
-  const c10::InferenceMode no_gradient;
   Generated out;
   KeysValues rows;
   std::vector<int64_t> ids = prompt.encoded.ids;
@@ -113,13 +116,8 @@ Generated Vlm::State::generate(const PlannedPrompt& prompt, const GenerateOption
 Tensor Vlm::logits(std::span<const Image> images, const VlmWords& prompt, const PromptOptions& options) const {
   const PlannedPrompt plan = state_->plan_to_run("logits", asked_of(images, prompt, options), 0);
   const std::lock_guard lock(state_->mutex);
-  Tensor logits;
-  {
-    const c10::InferenceMode no_gradient;
-    KeysValues rows;
-    logits = prefill(*state_, plan, true, 0, rows);
-  }
-  return logits.clone();
+  KeysValues rows;
+  return prefill(*state_, plan, false, 0, rows).clone();  // an ordinary tensor
 }
 
 }  // namespace unisim

@@ -35,8 +35,18 @@ std::shared_ptr<KeptPrefixes::Entry> KeptPrefixes::find(std::span<const int64_t>
     const int64_t common = common_rows((*entry)->key, prompt);
     if (common > most) most = common, best = entry;
   }
-  if (best == entries_.end()) return nullptr;
-  entries_.splice(entries_.begin(), entries_, best);
+  return used(best);
+}
+
+std::shared_ptr<KeptPrefixes::Entry> KeptPrefixes::get(std::span<const int64_t> key, bool long_factors) {
+  return used(std::ranges::find_if(entries_, [&](const auto& entry) {
+    return entry->rows.long_factors == long_factors && std::ranges::equal(entry->key, key);
+  }));
+}
+
+std::shared_ptr<KeptPrefixes::Entry> KeptPrefixes::used(Entries::iterator entry) {
+  if (entry == entries_.end()) return nullptr;
+  entries_.splice(entries_.begin(), entries_, entry);
   return entries_.front();
 }
 

@@ -48,16 +48,20 @@ class KeptPrefixes {
   };
   /// The entry that shares most rows with the prompt, or null; `long_factors` must be the same. It stays valid while held.
   std::shared_ptr<Entry> find(std::span<const int64_t> prompt, bool long_factors);
+  /// The entry of just this key, or null.
+  std::shared_ptr<Entry> get(std::span<const int64_t> key, bool long_factors);
   /// Whether so many bytes may be kept at all.
   bool takes(int64_t bytes) const { return bytes <= most_bytes_; }
   /// In place of what is kept under the same key. Nothing is kept of what takes() refuses.
   void put(PromptKey key, KeysValues rows);
 
  private:
+  using Entries = std::list<std::shared_ptr<Entry>>;
+  std::shared_ptr<Entry> used(Entries::iterator entry);
   void shrink();
 
   int64_t most_bytes_;
-  std::list<std::shared_ptr<Entry>> entries_;  // the latest first
+  Entries entries_;  // the latest first
 };
 
 }  // namespace unisim

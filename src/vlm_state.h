@@ -27,6 +27,7 @@ struct PlannedPrompt {
   std::vector<std::string> contents = {};  ///< of each picture: SHA-256 of its pixels and of how it is cut
   PromptKey key = {};
   std::vector<std::vector<int64_t>> answers = {};  ///< ids of each choice
+  int64_t fixed = 0;  ///< rows in front that are always a run of their own: see VlmAsked::fixed_turns
 
   int64_t rows() const { return static_cast<int64_t>(encoded.ids.size()); }
   int64_t longest_answer() const;
@@ -41,6 +42,9 @@ struct VlmAsked {
   std::vector<PromptTurn> turns = {};
   std::vector<std::string> choices = {};
   std::string template_name = {};
+  /// Turns in front that many prompts begin with (examples). Their keys and values are computed by themselves and kept: the
+  /// bits of what stands behind them do not depend on what was asked before.
+  std::size_t fixed_turns = 0;
 };
 
 /// As Vlm's own calls have it.
@@ -67,6 +71,7 @@ struct Vlm::State {
   mutable std::mutex mutex;  ///< one run at a time: of what follows
   mutable KeptFeatures features{0};
   mutable KeptPrefixes prefixes{0};
+  mutable KeptPrefixes turns{0};  ///< fixed ones
   mutable RunningCounts counts;  ///< read without the mutex
 
   /// Throws std::invalid_argument for what cannot be put to the model, however long it is.
@@ -90,8 +95,8 @@ struct Vlm::State {
   Tensor rows_of(const PlannedPrompt& prompt, std::size_t picture) const;
   /// Rows [from, prompt.rows()) as the decoder takes them: [rows - from, width].
   Tensor embedded(const PlannedPrompt& prompt, int64_t from) const;
-  /// answer_logs of prompts whose rotary factors are the same, in one run of the decoder.
-  std::vector<TokenLogs> run_of(std::span<const PlannedPrompt> prompts, bool keep) const;
+  /// Keys and values of a prompt's fixed rows, found or computed.
+  KeysValues fixed_rows(const PlannedPrompt& prompt, bool long_factors) const;
 };
 
 /// By the rules of Vlm::choose.

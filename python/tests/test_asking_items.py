@@ -114,6 +114,32 @@ def test_shots_are_solved_items_that_share_no_picture(tiny, tasks, tmp_path, nam
         unisim.by_asking(model, shots=2).ranking(given[0], given[1:])
 
 
+@pytest.mark.parametrize("mode", ["probability", "text"])
+def test_solved_items_in_front_are_computed_once_and_found_to_the_bit(tiny, tasks, mode):
+    vlm, _ = tiny("llava")
+    task, _ = tasks("scored", "img-2afc", [pair("0.png", "1.png", f"{k}.png", k % 2) for k in range(2, 8)])
+    pool = [pair(f"{k}.png", f"{k + 1}.png", f"{k + 2}.png", k % 2) for k in range(8, 20)]
+    examples, _ = tasks("examples", "img-2afc", pool)
+
+    def evaluated(**options):
+        model, rows = unisim.Vlm.load(vlm.folder, **options), []
+        found = unisim.evaluate(
+            task, unisim.by_asking(model, mode=mode, shots=4), examples=examples,
+            progress=lambda done, total: rows.append(model.counts.decoder_rows),
+        )  # fmt: skip
+        return [(item.scores, item.asked.coverage, item.asked.replies) for item in found.items], rows, model
+
+    kept, rows, model = evaluated()
+    plain, all_rows, bare = evaluated(prefix_bytes=0)
+    assert kept == plain and bare.counts.prefix_rows == 0 < model.counts.prefix_rows
+    first = all_rows[0]
+    assert rows[-1] - rows[0] < 0.7 * (all_rows[-1] - all_rows[0]) and all_rows[-1] > 3 * first
+    # What was asked before, and in which order, changes no bit.
+    model.choose([], "Something else.", ("A", "B"))
+    again = unisim.evaluate(task, unisim.by_asking(model, mode=mode, shots=4), examples=examples)
+    assert [(item.scores, item.asked.coverage, item.asked.replies) for item in again.items] == kept
+
+
 def test_no_shots_change_no_bit(tiny, tasks):
     _, model = tiny("llava")
     task, _ = tasks("t", "text-2afc", [pair(f"{k}.png", ("one",), (f"{k} things",), k % 2) for k in range(3)])
