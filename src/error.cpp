@@ -1,4 +1,5 @@
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 namespace unisim {
 
@@ -9,5 +10,6 @@ DataError::DataError(std::filesystem::path file, const std::string& message)
 DataError::~DataError() = default;
 Unsupported::~Unsupported() = default;
 Cancelled::~Cancelled() = default;
+NotFinite::~NotFinite() = default;
 
 }  // namespace unisim

@@ -1,13 +1,13 @@
 #include "evaluate_asked.h"
 
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 #include <algorithm>
 #include <set>
 
 #include "asking.h"
 #include "evaluate_reading.h"
-#include "not_finite.h"
 #include "seeded.h"
 #include "sha256.h"
 
@@ -141,18 +141,15 @@ void ask_items(const Task& task, const Metric& metric, const EvaluateOptions& op
     for (const std::string& example : evaluation.examples) all += " " + example;
     return all;
   }()));
-  const auto total = std::ssize(task.items());
-  for (std::size_t k = 0; k < task.items().size(); ++k) {
+  const auto result_at = [&](std::size_t k) -> ItemResult {
     const TaskItem& item = task.items()[k];
-    ItemResult& result = evaluation.items.emplace_back();
-    result.error = unreadable.empty() ? "" : unread(task, item, unreadable);
-    if (!result.error.empty()) continue;
+    if (!unreadable.empty())
+      if (std::string error = unread(task, item, unreadable); !error.empty()) return {.error = std::move(error)};
     const std::string content = sha256(content_of(task, item, false) + behind);
     const auto stored = kept.row(content);
-    if (auto known = stored ? judgement_of(*stored) : std::nullopt) {
-      result = result_of(*known);
+    if (const auto known = stored ? judgement_of(*stored) : std::nullopt) {
       ++evaluation.found;
-      continue;
+      return result_of(*known);
     }
     const ItemRead read = read_item(task, item, decoded, first[k]);
     if (!read.error.empty())
@@ -160,14 +157,15 @@ void ask_items(const Task& task, const Metric& metric, const EvaluateOptions& op
         if (const auto operand = decoded.of(o); !operand->item) reader.failed(o, operand->error, evaluation);
     auto [judgement, error] = read.error.empty() ? judge(state, read.asked, examples)
                                                  : std::pair(std::optional<Judgement>(), read.error);
-    if (judgement) {
-      kept.put(content, row_of(*judgement));
-      kept.commit();
-      result = result_of(*judgement);
-    } else {
-      result.error = error;
-    }
     ++evaluation.computed;
+    if (!judgement) return {.error = error};
+    kept.put(content, row_of(*judgement));
+    kept.commit();
+    return result_of(*judgement);
+  };
+  const auto total = std::ssize(task.items());
+  for (std::size_t k = 0; k < task.items().size(); ++k) {
+    evaluation.items.push_back(result_at(k));
     if (options.progress) options.progress(static_cast<int64_t>(k) + 1, total);
   }
 }

@@ -1,5 +1,7 @@
 #include "evaluate_scores.h"
 
+#include <unisim/not_finite.h>
+
 #include <algorithm>
 #include <cmath>
 #include <future>
@@ -9,7 +11,6 @@
 
 #include "evaluate_reading.h"
 #include "measured_rows.h"
-#include "not_finite.h"
 #include "sha256.h"
 #include "tasks.h"
 

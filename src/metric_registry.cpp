@@ -1,9 +1,10 @@
+#include <unisim/asking.h>
 #include <unisim/error.h>
-#include <unisim/vlm.h>
 
 #include <array>
 #include <filesystem>
 
+#include "io/file.h"
 #include "metric_name.h"
 #include "metric_state.h"
 
@@ -89,6 +90,22 @@ Metric metric(const std::string& name, const MetricOptions& options) {
             " runs on the cpu, in double alone; found ", asked.options.device.str(), " and ",
             name_of(asked.options.dtype));
   return Metric(std::make_shared<const Metric::State>(kind.make(asked)));
+}
+
+Metric metric(const std::string& name, const Vlm& vlm, const MetricOptions& options) {
+  MetricOptions own = options;
+  own.device = vlm.device(), own.dtype = vlm.dtype();
+  const MetricName asked = parse_metric_name(name, own);
+  require(asked.kind == "vlm" && !asked.model.empty(), "[metric] ", name,
+          " asks no model, one that is loaded already is of vlm:FOLDER alone");
+  require(!asked.options.layer && !asked.options.pool, "[metric] vlm has no layer or pool to choose");
+  std::error_code ignored;
+  require(std::filesystem::equivalent(find_model(asked.model), vlm.folder(), ignored), "[metric] ", name,
+          " names another folder than that of the model given, ", vlm.folder().string());
+  require(asked.options.device == vlm.device() && asked.options.dtype == vlm.dtype(), "[metric] ", name, " is on ",
+          asked.options.device.str(), " in ", name_of(asked.options.dtype), ", the model given on ", vlm.device().str(),
+          " in ", name_of(vlm.dtype()));
+  return Metric(std::make_shared<const Metric::State>(asking_state(asked.model, vlm, {}, asked.options.asking)));
 }
 
 std::vector<std::string> metric_names() {

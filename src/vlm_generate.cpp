@@ -1,12 +1,12 @@
 #include <ATen/ops/argmax.h>
 #include <c10/core/InferenceMode.h>
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 #include <algorithm>
 #include <set>
 
 #include "models/each_item.h"
-#include "not_finite.h"
 #include "vlm_state.h"
 
 namespace unisim {

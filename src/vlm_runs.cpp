@@ -2,13 +2,13 @@
 #include <ATen/ops/log_softmax.h>
 #include <c10/core/InferenceMode.h>
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 #include <algorithm>
 #include <deque>
 #include <utility>
 
 #include "models/each_item.h"
-#include "not_finite.h"
 #include "vlm_sharing.h"
 #include "vlm_state.h"
 

@@ -2,12 +2,12 @@
 
 #include <ATen/ops/cat.h>
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 #include <limits>
 #include <numeric>
 
 #include "models/decoder_plan.h"
-#include "not_finite.h"
 #include "tiny_decoder.h"
 
 using namespace unisim;

@@ -3,9 +3,10 @@
 #include "vlm_sharing.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <random>
 #include <string>
+
+#include "support.h"
 
 using namespace unisim;
 

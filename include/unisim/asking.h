@@ -17,4 +17,8 @@ UNISIM_API Metric by_asking(const Vlm& vlm, const AskingOptions& options = {});
 /// digits).
 UNISIM_API Metric by_tools(const Vlm& vlm, std::span<const Metric> tools, const AskingOptions& options = {});
 
+/// metric("vlm:FOLDER", ...) of a model that is loaded already from that folder, so that several share it; device and dtype
+/// are its own. Throws std::invalid_argument for another kind, folder, device or dtype.
+UNISIM_API Metric metric(const std::string& name, const Vlm& vlm, const MetricOptions& options = {});
+
 }  // namespace unisim

@@ -15,7 +15,7 @@
 /// - The caller's: std::invalid_argument (ValueError), thrown by require().
 /// - The data's: DataError (ValueError), Unsupported (NotImplementedError); a file that cannot be read at all
 ///   is std::filesystem::filesystem_error (OSError with its filename).
-/// - The world's: std::runtime_error (RuntimeError), std::bad_alloc (MemoryError).
+/// - The world's: std::runtime_error (RuntimeError; of one item alone NotFinite, NotFiniteError), std::bad_alloc (MemoryError).
 ///
 /// Messages open with the operation in brackets and name both sides: "[cosine] widths differ: 384 and 768".
 namespace unisim {

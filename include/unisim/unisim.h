@@ -8,6 +8,7 @@
 #include <unisim/image.h>
 #include <unisim/metric.h>
 #include <unisim/mining.h>
+#include <unisim/not_finite.h>
 #include <unisim/score.h>
 #include <unisim/score_mmie.h>
 #include <unisim/score_mmvp.h>

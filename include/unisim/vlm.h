@@ -21,7 +21,8 @@ struct VlmOptions {
                                                     ///< library's kernels, on the CPU), "auto": the faster of them, which
                                                     ///< is "aten" so far. Vlm::executor() tells which runs
   int64_t feature_bytes = int64_t{256} << 20;       ///< rows of pictures seen before, kept by content
-  int64_t prefix_bytes = int64_t{512} << 20;        ///< keys and values of prompts seen before
+  int64_t prefix_bytes = int64_t{512} << 20;        ///< keys and values of prompts seen before; as many of
+                                                    ///< solved examples (by_asking with shots)
 };
 
 struct ChooseOptions {

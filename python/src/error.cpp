@@ -19,7 +19,11 @@ void set_os_error(const std::filesystem::filesystem_error& error) {
 
 }  // namespace
 
-void init_error(py::module_&) {
+void init_error(py::module_& m) {
+  // Held for as long as the process lives: the translator has no other way to it.
+  static PyObject* const not_finite = py::exception<NotFinite>(m, "NotFiniteError", PyExc_RuntimeError).release().ptr();
+  py::handle(not_finite).attr("__doc__") =
+      "The result of one item, a question or a pair, is not finite: that item's fault alone.";
   py::register_local_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);
@@ -27,6 +31,8 @@ void init_error(py::module_&) {
       set_error(PyExc_NotImplementedError, error, error.file());
     } catch (const DataError& error) {
       set_error(PyExc_ValueError, error, error.file());
+    } catch (const NotFinite& error) {  // it may name a folder whose bytes are no text
+      PyErr_SetObject(not_finite, path_to(error.what()).ptr());
     } catch (const Cancelled& error) {
       PyErr_SetString(PyExc_KeyboardInterrupt, error.what());
     } catch (const std::filesystem::filesystem_error& error) {

@@ -232,16 +232,16 @@ void init_makers(py::module_& m) {
       "metric",
       [](const std::string& name, const py::object& device, const std::string& dtype,
          std::optional<int64_t> layer, const std::optional<std::string>& pool, const std::string& mode, bool swap,
-         int64_t shots, uint64_t seed, bool reason) {
+         int64_t shots, uint64_t seed, bool reason, const Vlm* vlm) {
         const MetricOptions options{device_from(device, "metric"), dtype_from_name(dtype), layer, pool_from(pool),
                                     {mode, swap, shots, seed, reason}};
         const py::gil_scoped_release release;
-        return metric(name, options);
+        return vlm ? metric(name, *vlm, options) : metric(name, options);
       },
       py::arg("name"), py::kw_only(), py::arg("device") = "cpu", py::arg("dtype") = "float32",
       py::arg("layer") = py::none(), py::arg("pool") = py::none(), py::arg("mode") = "probability",
       py::arg("swap") = true, py::arg("shots") = 0, py::arg("seed") = 0, py::arg("reason") = false,
-      R"(A metric by name.
+      py::arg("vlm") = py::none(), R"(A metric by name.
 
 Parameters
 ----------
@@ -265,6 +265,9 @@ pool : {"cls", "mean"}, optional
     How that layer becomes one row.
 mode, swap, shots, seed, reason
     Of vlm metrics: see `by_asking`.
+vlm : Vlm, optional
+    The model of "vlm:FOLDER", loaded already from that folder: several metrics then share it and what it keeps of
+    pictures. Device and dtype are its own.
 
 Returns
 -------

@@ -72,7 +72,7 @@ ValueError
     More or fewer markers than pictures, an empty or doubled choice, choices that share a first token under
     `first_token`, a prompt that is too long (says how many pictures fit), an unknown template (lists the known), a
     "raw" prompt in parts.
-RuntimeError
+NotFiniteError
     The logits are not finite.
 )";
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,11 @@ def test_answers_of_another_run_are_refused_and_stay(run, vlm, tmp_path):
     assert code == 1 and "another max_new_tokens (3 there, 4 here)" in err and "delete it" in err
     other = tiny_vlms.make("interleave", tmp_path / "interleave", seed=5).folder
     code, _, err = run("answer", other, *command[2:])
+    assert code == 1 and "another model;" in err
+    shutil.copytree(vlm, "copy")
+    template = Path("copy/chat_template.jinja")
+    template.write_text(template.read_text() + "{# another #}")
+    code, _, err = run("answer", "copy", *command[2:])
     assert code == 1 and "another model;" in err
     table = folder / "Questions.csv"
     table.write_text(table.read_text().replace("door", "gate"))

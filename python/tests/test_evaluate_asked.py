@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,12 @@ def as_asked(data, question):
         )
         for item in items
     ]  # fmt: skip
+
+
+def pictures_of(question):
+    """Names of all that the items show."""
+    shown = [o for item in items_of(question)[0] for o in [item["reference"], *item["candidates"]]]
+    return {operand["image"] for operand in shown}
 
 
 def best(scores):
@@ -185,9 +192,7 @@ def test_a_second_task_on_the_same_pictures_never_runs_the_tower(tmp_path, data,
     metric = unisim.by_asking(model)
     tasks = [unisim.Task.load(made_task(tmp_path, data, question), data) for question in QUESTIONS]
     unisim.evaluate(tasks[0], metric)
-    # Each picture was seen once, in whatever places it stood.
-    seen = len({shown for item in items_of("img-2afc")[0] for o in [item["reference"], *item["candidates"]]
-                for shown in o.values()})  # fmt: skip
+    seen = len(pictures_of("img-2afc"))  # each once, in whatever places it stood
     assert model.counts.tower_tiles == seen
     rows = model.counts.decoder_rows
     for task in tasks[1:]:
@@ -198,6 +203,65 @@ def test_a_second_task_on_the_same_pictures_never_runs_the_tower(tmp_path, data,
     fresh = unisim.evaluate(tasks[3], unisim.by_asking(unisim.Vlm.load(vlm.folder)))
     again = unisim.evaluate(tasks[3], metric)  # rows found again are the rows computed, to the bit
     assert [item.scores for item in fresh.items] == [item.scores for item in again.items]
+
+
+def test_metrics_of_one_model_load_it_once(tmp_path, data, vlm, own_world, run, monkeypatch):  # noqa: F811
+    """And the tower runs once a picture."""
+    task, loaded, load = made_task(tmp_path, data, "img-2afc"), [], unisim.Vlm.load
+
+    def recording(*arguments, **options):
+        loaded.append(load(*arguments, **options))
+        return loaded[-1]
+
+    monkeypatch.setattr(unisim.Vlm, "load", staticmethod(recording))
+    metrics = [f"vlm:{vlm.folder}", f"vlm:{vlm.folder},mode=text", f"vlm:{vlm.folder}/../tiny,swap=no"]
+    named = [part for metric in metrics for part in ("--metric", metric)]
+    code, stdout, stderr = run("evaluate", task, "--data", data, *named, "--no-store", "--json")
+    assert code == 0, stderr
+    assert [one["metric"] for one in json.loads(stdout)["results"]] == metrics
+    (model,) = loaded
+    # Of one tile each.
+    assert model.counts.tower_tiles == len(pictures_of("img-2afc")) and model.counts.features_found > 0
+
+
+def test_a_metric_of_a_loaded_model_is_that_of_its_folder(tmp_path, data, vlm):
+    model, name = unisim.Vlm.load(vlm.folder), f"vlm:{vlm.folder},mode=text"
+    shared, alone = unisim.metric(name, vlm=model, swap=False), unisim.metric(name, swap=False)
+    assert shared.name == alone.name and shared.model.sha256 == alone.model.sha256
+    assert shared.model.sha256 != unisim.metric(f"vlm:{vlm.folder}", vlm=model).model.sha256
+    for wrong, message in (
+        ("ssim", "ssim asks no model"),
+        (f"encoder:{vlm.folder}", "is of vlm:FOLDER alone"),
+        (f"vlm:{data}", "names another folder than that of the model given"),
+        (f"vlm:{vlm.folder},dtype=bfloat16", "in bfloat16, the model given on cpu in float32"),
+        (f"vlm:{vlm.folder},layer=2", "no layer or pool"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            unisim.metric(wrong, vlm=model)
+
+
+def test_every_item_is_told_whether_found_or_unreadable(tmp_path, data, vlm):
+    own = tmp_path / "own"
+    shutil.copytree(data, own)
+    task = made_task(tmp_path, own, "img-2afc")
+    metric = unisim.by_asking(unisim.Vlm.load(vlm.folder))
+
+    def told():
+        calls = []
+        found = unisim.evaluate(
+            unisim.Task.load(task, own), metric, store=tmp_path / "store",
+            progress=lambda done, total: calls.append((done, total)),
+        )  # fmt: skip
+        return calls, found
+
+    every = [(k + 1, ITEMS) for k in range(ITEMS)]
+    assert told()[0] == every
+    calls, found = told()
+    assert calls == every and (found.computed, found.found) == (0, ITEMS)
+    last = items_of("img-2afc")[0][-1]["candidates"][1]["image"]
+    (own / last).unlink()
+    calls, found = told()
+    assert calls == every and found.items[-1].error and found.computed == 0
 
 
 def test_examples_through_the_command_line(tmp_path, data, vlm, own_world, run):  # noqa: F811

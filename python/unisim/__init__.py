@@ -44,6 +44,7 @@ __all__ = [
     "MmvpScore",
     "MmvpVlmPattern",
     "MmvpVlmScore",
+    "NotFiniteError",
     "PairedDifference",
     "PopeScore",
     "Ranking",

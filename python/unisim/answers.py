@@ -71,14 +71,12 @@ def run_of(
     vlm: "unisim.Vlm", benchmark: str, questions: Sequence[Question], asking: Asking
 ) -> dict[str, Any]:
     """What decides a run's answers beside the pictures, whose bytes each answer is kept with."""
-    # by_asking's identity has the folder's files, device, dtype and executor in it, but not chat_template.jinja.
-    identity = f"{unisim.by_asking(vlm).model.sha256}\n{vlm.facts.get('template')}"
     asked = [(one.id, one.prompt, one.choices) for one in questions]
     return {
         "format": FORMAT,
         "unisim": unisim.__version__,
         "benchmark": benchmark,
-        "model": _sha256(identity.encode()),
+        "model": unisim.by_asking(vlm).model.sha256,  # of the folder's files, device, dtype and executor
         "settings": asdict(asking),
         "questions": _sha256(json.dumps(asked).encode()),
     }
@@ -154,8 +152,8 @@ def ask(
 ) -> tuple[list[Answer], list[Failure], int]:
     """An answer to each question, kept ones found again; what failed; how many were asked now.
 
-    A picture that cannot be read, or a prompt too long for the model, costs its own question alone. It is not kept: the
-    next run tries it again.
+    A picture that cannot be read, a prompt too long for the model or logits that are not finite cost their own question
+    alone, whose answer is not kept: the next run tries it again.
     """
     if asking.template == "raw":
         raise ValueError("[answer] the template raw is for prompts that are rendered already; these are not")
@@ -219,7 +217,7 @@ def _answer(vlm: "unisim.Vlm", question: Question, asking: Asking) -> Answer:
             )
         if asking.chooses:
             chosen = vlm.choose(images, prompt, question.choices, template=asking.template)
-    except ValueError as error:
+    except (ValueError, unisim.NotFiniteError) as error:
         raise _Failed(question.id, error) from None
     if chosen is None:
         return Answer(text)

@@ -45,4 +45,8 @@ void read_pictures(VlmConfig& config, const std::vector<std::array<int64_t, 2>>&
 /// Fills what prompts need: template, stop tokens, the picture's token. `top` is config.json.
 void read_prompting(VlmConfig& config, const Json& top);
 
+/// Fills what generation_config.json asks of greedy text, an object where it is there: `repetition_penalty`,
+/// `generation_refused`.
+void read_generation(VlmConfig& config);
+
 }  // namespace unisim

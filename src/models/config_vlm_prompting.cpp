@@ -71,34 +71,6 @@ std::vector<int64_t> read_stop_ids(const fs::path& folder, const Json& top) {
                                                 : std::vector<int64_t>();
 }
 
-/// What generation_config.json asks of greedy text besides. Sampling's fields have no part in it.
-void read_generation(VlmConfig& config) {
-  const fs::path file = config.folder / "generation_config.json";
-  if (!fs::exists(file)) return;
-  const Json json = read_json(file);
-  const auto number_or = [&](const char* key, double otherwise) {
-    const auto found = json.find(key);
-    if (found == json.end() || found->is_null()) return otherwise;
-    require_data(found->is_number(), file, key, " is ", found->dump(), ", expected a number");
-    return found->get<double>();
-  };
-  config.repetition_penalty = number_or("repetition_penalty", 1);
-  require_data(config.repetition_penalty > 0, file, "repetition_penalty is ", config.repetition_penalty,
-               ", expected above 0");
-  const auto refuse = [&](const std::string& key) {
-    config.generation_refused += (config.generation_refused.empty() ? "" : ", ") + key;
-  };
-  for (const char* key : {"no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "min_length", "min_new_tokens"})
-    if (number_or(key, 0) != 0) refuse(key);
-  if (number_or("encoder_repetition_penalty", 1) != 1) refuse("encoder_repetition_penalty");
-  if (number_or("num_beams", 1) != 1) refuse("num_beams");
-  for (const char* key : {"suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "forced_bos_token_id",
-                          "forced_eos_token_id", "exponential_decay_length_penalty", "sequence_bias", "guidance_scale",
-                          "force_words_ids", "constraints"})
-    if (const auto found = json.find(key); found != json.end() && !found->is_null() && !(found->is_array() && found->empty()))
-      refuse(key);
-}
-
 /// The class of LLaVA's processors may name another token; InternVL's is the tokenizer's to say.
 std::string picture_token(const fs::path& folder, const std::string& family) {
   const bool internvl = family == "internvl";

@@ -4,13 +4,13 @@
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 #include <algorithm>
 #include <functional>
 
 #include "each_item.h"
 #include "fused_decoder.h"
-#include "not_finite.h"
 
 /// What every executor's run begins and ends with.
 namespace unisim {

@@ -1,10 +1,10 @@
 #include "each_item.h"
-#include "not_finite.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/isfinite.h>
 #include <c10/core/InferenceMode.h>
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 #include <algorithm>
 #include <stdexcept>

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <unisim/error.h>
+#include <unisim/not_finite.h>
 
 #include <mutex>
 #include <optional>
@@ -12,7 +13,6 @@
 #include "fused/work.h"
 #include "fused_encoder.h"
 #include "placed_weights_of.h"
-#include "not_finite.h"
 
 namespace unisim {
 

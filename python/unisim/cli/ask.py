@@ -1,6 +1,6 @@
 """unisim ask VLM PROMPT [IMAGE ...] [--choices A B]"""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -17,21 +17,24 @@ class ManyChoices(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         spread: list[str] = []
-        taking = False
+        taking = missing = False  # missing: none has followed its --choices yet
         for place, word in enumerate(args):
+            is_option = word.startswith("-") and len(word) > 1
+            if taking and not is_option:
+                spread += ["--choices", word]
+                missing = False
+                continue
+            if missing:
+                break
             if word == "--":
                 spread += args[place:]
                 break
-            if word == "--choices":
-                taking = True
-            elif word.startswith("--choices="):
-                taking = True
+            taking = word == "--choices" or word.startswith("--choices=")
+            missing = word == "--choices"
+            if not missing:
                 spread.append(word)
-            elif taking and not (word.startswith("-") and len(word) > 1):
-                spread += ["--choices", word]
-            else:
-                taking = False
-                spread.append(word)
+        if missing:
+            raise typer.BadParameter("--choices misses a choice; one that begins with a dash is --choices=-1")
         return list(super().parse_args(ctx, spread))
 
 
@@ -51,14 +54,16 @@ def ask(
         typer.Option("--template", help="Instead of the folder's own; raw: PROMPT is rendered already."),
     ] = None,
     length: Annotated[
-        str, typer.Option("--length", help="sum or mean of a choice's log probabilities.")
-    ] = "sum",
+        Literal["sum", "mean"] | None,
+        typer.Option("--length", help="Of a choice's log probabilities; sum if nothing is said."),
+    ] = None,
     first_token: Annotated[
         bool, typer.Option("--first-token", help="Choose by the first token of each choice alone.")
     ] = False,
     max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", min=1, help="Of a generated answer.")
-    ] = 64,
+        int | None,
+        typer.Option("--max-new-tokens", min=1, help="Of a generated answer; 64 if nothing is said."),
+    ] = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Print what the model sees and compute nothing.")
     ] = False,
@@ -74,6 +79,7 @@ def ask(
     The probabilities are over the choices; coverage is that of all choices together: where it is low the model wanted
     to say something else.
     """
+    _check(choices, length, first_token, max_new_tokens)
     import unisim
 
     out = Output(json, quiet, no_progress, color)
@@ -85,25 +91,31 @@ def ask(
         out.result(content | _prompt(seen), lambda: _draw_prompt(out, seen))
     elif choices:
         chosen = model.choose(
-            pictures, prompt, choices, template=template, length=_length(length), first_token=first_token
+            pictures, prompt, choices, template=template, length=length or "sum", first_token=first_token
         )
         out.result(content | _choices(choices, chosen), lambda: _draw_choices(out, choices, chosen))
     else:
         with out.progress("tokens") as progress:
             text = model.generate(
-                pictures, prompt, max_new_tokens, template=template, progress=progress or _nothing
+                pictures, prompt, max_new_tokens or 64, template=template, progress=progress or _nothing
             )
         out.result(content | {"text": text}, lambda: print(text))
 
 
+def _check(
+    choices: list[str] | None, length: str | None, first_token: bool, max_new_tokens: int | None
+) -> None:
+    """No option is given that would do nothing."""
+    if not choices:
+        for option, given in (("--length", length), ("--first-token", first_token)):
+            if given:
+                raise typer.BadParameter(f"{option} needs --choices")
+    elif max_new_tokens is not None:
+        raise typer.BadParameter("--max-new-tokens is of a generated answer; with --choices none is")
+
+
 def _nothing(done: int, total: int) -> None:
     """A progress that draws nothing: between two tokens Ctrl-C is looked at all the same."""
-
-
-def _length(length: str) -> Any:
-    if length not in ("sum", "mean"):
-        raise typer.BadParameter(f"--length is {length!r}, expected sum or mean")
-    return length
 
 
 def _prompt(seen: Any) -> dict[str, Any]:

@@ -193,8 +193,6 @@ def convert_vlm(
 
     output = Output(json, quiet, color=color)
     made = vlm.convert(source, out, vlm.Parts(vision, clip, dino, adapters or [], mof, alpha))
-    if made["template"] is None:
-        output.warn("no template of unisim has the text of this model's own: template= must name one")
     if made.get("equal_adapters"):
         output.warn("both adapters are the same numbers: was one read in place of the other?")
     output.result(

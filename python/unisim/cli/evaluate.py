@@ -1,6 +1,8 @@
 """unisim evaluate TASK --metric METRIC"""
 
 import json as json_
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -68,7 +70,7 @@ def evaluate(
     tasks = [unisim.Task.load(one, data) for one in task]
     solved = unisim.Task.load(examples, data) if examples else None
     found: list[results.Result] = []
-    judges = [unisim.metric(name, **names.asked(options, device, dtype)) for name, options in split]
+    judges = list(_judges(split, device, dtype))
     for judge in judges:  # what one of them cannot do is said before hours of work
         for one in tasks:
             unisim.require_able(one, judge)
@@ -83,6 +85,22 @@ def evaluate(
     _show(output, found, (device, dtype), out, report)
     if any(one["n"] < one["of"] for one in found):
         raise typer.Exit(PARTIAL)
+
+
+def _judges(split: Sequence[tuple[str, dict[str, Any]]], device: str, dtype: str) -> Iterator[Any]:
+    """The metrics. Those that ask the model of one folder share it, and what it keeps of pictures."""
+    import unisim
+
+    loaded: dict[str, Any] = {}
+    for name, options in split:
+        kind, _, folder = name.partition(":")
+        if kind == "vlm" and folder:
+            place = os.path.realpath(folder)
+            if place not in loaded:
+                loaded[place] = unisim.Vlm.load(folder, device=device, dtype=dtype)
+            yield unisim.metric(name, vlm=loaded[place], **options)
+        else:
+            yield unisim.metric(name, **names.asked(options, device, dtype))
 
 
 def _evaluate(

@@ -90,8 +90,8 @@ def convert(source: Path, out: Path, parts: Parts | None = None) -> dict[str, An
     Returns
     -------
     dict
-        "layout", "template" (None: unisim has none with the text of the model's own), "rows_per_image", "tokenizer"
-        (what it was made of), "tensors", "bytes", "files"; for MMVP's "equal_adapters".
+        "layout", "template", "rows_per_image", "tokenizer" (what it was made of), "tensors", "bytes", "files"; for MMVP's
+        "equal_adapters".
 
     Raises
     ------
