@@ -2,6 +2,7 @@
 #include <unisim/error.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -106,6 +107,7 @@ Talk talk_of(const Judge& judge, const AskedItem& item, std::span<const AskedIte
              std::span<const std::size_t> order, std::string& reply) {
   Talk talk;
   talk.asked.fixed_turns = examples.size();
+  talk.asked.template_name = judge.options.template_name;
   for (const AskedItem& example : examples) {
     const std::vector<std::size_t> given = as_given(example);
     talk.say(with_tools(question_of(example, given), judge, example, given),
@@ -202,7 +204,10 @@ double shown(const Judge& judge, const Item& x, const Item& y) {
           "] rates an image with a text by one probability: mode, shots and reason are of the questions of a task");
   require(text && image, "[", judge.name, "] rates an image with a text; of two ", text ? "texts" : "bare images",
           " it would have to be told what to compare: rank, odd_one_out and attribute ask");
-  VlmAsked asked{.images = {image}, .turns = {PromptTurn(shows_question(text->text), 1)}, .choices = {"Yes"}};
+  VlmAsked asked{.images = {image},
+                 .turns = {PromptTurn(shows_question(text->text), 1)},
+                 .choices = {"Yes"},
+                 .template_name = judge.options.template_name};
   const PlannedPrompt plan = judge.vlm.state().plan_to_run("by_asking", asked, 0);
   const TokenLogs logs = judge.vlm.state().answer_logs({&plan, 1}, false)[0];
   return std::exp(std::accumulate(logs[0].begin(), logs[0].end(), 0.0));
@@ -213,6 +218,7 @@ std::string identity_of(const Judge& judge) {
   std::string said = text_of("vlm\n", folder_identity(judge.vlm.folder()), "dtype ", name_of(judge.vlm.dtype()),
                              "\ndevice ", judge.vlm.device().is_cpu() ? "cpu" : "cuda", "\nexecutor ",
                              judge.vlm.executor(), "\nmode ", o.mode, "\nswap ", o.swap, "\nreason ", o.reason, '\n');
+  if (!o.template_name.empty()) said += "template " + o.template_name + "\n";
   for (const Metric& tool : judge.tools)
     said += text_of("tool ", short_name(tool), ' ', tool.state().identity ? tool.state().identity() : "", '\n');
   return sha256(said);
@@ -224,6 +230,7 @@ std::string name_of(const std::string& model, const AskingOptions& options) {
   if (!options.swap) name += ",swap=no";
   if (options.shots > 0) name += text_of(",shots=", options.shots, ",seed=", options.seed);
   if (options.reason) name += ",reason=yes";
+  if (!options.template_name.empty()) name += ",template=" + options.template_name;
   return name;
 }
 
@@ -234,6 +241,8 @@ Metric::State asking_state(const std::string& model, const Vlm& vlm, std::span<c
   require(options.mode == "probability" || options.mode == "text", "[by_asking] mode \"", options.mode,
           "\" is not one of probability, text");
   require(options.shots >= 0 && options.shots <= 64, "[by_asking] shots is ", options.shots, ", expected 0 to 64");
+  require(options.template_name != "raw", "[by_asking] template \"raw\" renders nothing; name one of the others");
+  render_prompt(vlm.state().config, options.template_name, std::array{PromptTurn("", 0)});  // throws if none is known
   for (const Metric& tool : tools)
     require(!tool.state().judge, "[by_tools] ", tool.name(), " is asked itself, tools measure");
   const auto judge = std::make_shared<const Judge>(

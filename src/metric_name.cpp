@@ -45,6 +45,8 @@ bool apply(AskingOptions& asking, const std::string& name, std::string_view key,
     asking.swap = yes_or_no(name, key, value);
   else if (key == "reason")
     asking.reason = yes_or_no(name, key, value);
+  else if (key == "template")
+    asking.template_name = value;
   else if (key == "shots")
     asking.shots = count_from(name, key, value);
   else if (key == "seed")
@@ -95,7 +97,7 @@ void cut_options(const std::string& name, std::string& rest, MetricOptions& opti
     require(std::ranges::find(seen, key) == seen.end(), "[metric] ", name, ": ", key, " is given twice");
     seen.push_back(key);
     require(apply(options, name, key, rest.substr(equals + 1)), "[metric] ", name, ": \"", key,
-            "\" is not one of the options device, dtype, layer, pool, mode, swap, shots, seed, reason");
+            "\" is not one of the options device, dtype, layer, pool, mode, swap, shots, seed, reason, template");
     rest.resize(comma);
   }
 }

@@ -75,7 +75,7 @@ Facts Vlm::facts() const {
   facts.emplace_back("context", std::to_string(decoder.positions));
   facts.emplace_back("vocabulary", std::to_string(decoder.vocabulary));
   const std::string name = template_of(config);
-  facts.emplace_back("template", name.empty() ? "unknown: name one" : name);
+  facts.emplace_back("template", name.empty() ? "unknown: a question must name one (--template, template=)" : name);
   facts.emplace_back("parameters", std::to_string(parameters()));
   facts.emplace_back("memory of the weights", megabytes(parameters() * number));
   facts.emplace_back("memory of 1,000 tokens kept",

@@ -25,6 +25,7 @@ struct AskingOptions {
   int64_t shots = 0;                 ///< solved items before each, of EvaluateOptions::examples
   uint64_t seed = 0;                 ///< of which they are
   bool reason = false;               ///< the model first describes the differences, then names the letter
+  std::string template_name = {};    ///< of docs/generative.md; empty: the folder's own
   bool operator==(const AskingOptions&) const = default;
 };
 

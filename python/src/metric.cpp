@@ -232,16 +232,16 @@ void init_makers(py::module_& m) {
       "metric",
       [](const std::string& name, const py::object& device, const std::string& dtype,
          std::optional<int64_t> layer, const std::optional<std::string>& pool, const std::string& mode, bool swap,
-         int64_t shots, uint64_t seed, bool reason, const Vlm* vlm) {
+         int64_t shots, uint64_t seed, bool reason, const std::optional<std::string>& prompt_template, const Vlm* vlm) {
         const MetricOptions options{device_from(device, "metric"), dtype_from_name(dtype), layer, pool_from(pool),
-                                    {mode, swap, shots, seed, reason}};
+                                    {mode, swap, shots, seed, reason, prompt_template.value_or("")}};
         const py::gil_scoped_release release;
         return vlm ? metric(name, *vlm, options) : metric(name, options);
       },
       py::arg("name"), py::kw_only(), py::arg("device") = "cpu", py::arg("dtype") = "float32",
       py::arg("layer") = py::none(), py::arg("pool") = py::none(), py::arg("mode") = "probability",
       py::arg("swap") = true, py::arg("shots") = 0, py::arg("seed") = 0, py::arg("reason") = false,
-      py::arg("vlm") = py::none(), R"(A metric by name.
+      py::arg("template") = py::none(), py::arg("vlm") = py::none(), R"(A metric by name.
 
 Parameters
 ----------
@@ -263,7 +263,7 @@ layer : int, optional
     A hidden layer of the encoder, with the final norm, instead of its own output; images alone.
 pool : {"cls", "mean"}, optional
     How that layer becomes one row.
-mode, swap, shots, seed, reason
+mode, swap, shots, seed, reason, template
     Of vlm metrics: see `by_asking`.
 vlm : Vlm, optional
     The model of "vlm:FOLDER", loaded already from that folder: several metrics then share it and what it keeps of
@@ -300,17 +300,20 @@ Metric
 )");
   m.def(
       "by_asking",
-      [](const Vlm& vlm, const std::string& mode, bool swap, int64_t shots, uint64_t seed, bool reason) {
-        return by_asking(vlm, {mode, swap, shots, seed, reason});
+      [](const Vlm& vlm, const std::string& mode, bool swap, int64_t shots, uint64_t seed, bool reason,
+         const std::optional<std::string>& prompt_template) {
+        return by_asking(vlm, {mode, swap, shots, seed, reason, prompt_template.value_or("")});
       },
       py::arg("vlm"), py::kw_only(), py::arg("mode") = "probability", py::arg("swap") = true, py::arg("shots") = 0,
-      py::arg("seed") = 0, py::arg("reason") = false, kByAskingDoc);
+      py::arg("seed") = 0, py::arg("reason") = false, py::arg("template") = py::none(), kByAskingDoc);
   m.def(
       "by_tools",
       [](const Vlm& vlm, const std::vector<Metric>& metrics, const std::string& mode, bool swap, int64_t shots,
-         uint64_t seed, bool reason) { return by_tools(vlm, metrics, {mode, swap, shots, seed, reason}); },
+         uint64_t seed, bool reason, const std::optional<std::string>& prompt_template) {
+        return by_tools(vlm, metrics, {mode, swap, shots, seed, reason, prompt_template.value_or("")});
+      },
       py::arg("vlm"), py::arg("metrics"), py::kw_only(), py::arg("mode") = "probability", py::arg("swap") = true,
-      py::arg("shots") = 0, py::arg("seed") = 0, py::arg("reason") = false,
+      py::arg("shots") = 0, py::arg("seed") = 0, py::arg("reason") = false, py::arg("template") = py::none(),
       R"(As `by_asking`, with what encoder metrics say of the same pictures before each question.
 
 Parameters
@@ -318,7 +321,7 @@ Parameters
 vlm : Vlm
 metrics : list of Metric
     Each gives a line of the table: its name, its direction, and its value of each candidate to three digits.
-mode, swap, shots, seed, reason
+mode, swap, shots, seed, reason, template
     As for `by_asking`.
 
 Returns

@@ -194,6 +194,8 @@ shots : int
 seed : int
 reason : bool
     The model first describes the differences (greedy, at most 128 tokens), then is asked for the letter.
+template : str, optional
+    Instead of the folder's own; "raw" is none here.
 
 Returns
 -------
@@ -202,7 +204,7 @@ Metric
 Raises
 ------
 ValueError
-    An unknown mode, negative shots.
+    An unknown mode, negative shots, an unknown template (lists the known), a folder whose own is not known.
 )";
 
 }  // namespace unisim

@@ -205,3 +205,8 @@ def test_a_picture_or_a_model_that_is_not_there_is_named(run, folder, images):
     (folder.parent / "empty").mkdir(exist_ok=True)
     code, _, err = run("ask", folder.parent / "empty", "Is it?")
     assert code == 1 and "empty" in err and "config.json" in err
+
+
+def test_a_picture_behind_the_choices_is_no_choice(run, folder, loaded, images):
+    code, out, err = run("ask", folder, "Which is sharper?", "--choices", "A", "B", *images)
+    assert (code, out, loaded) == (2, "", []) and "a.png is a file: pictures stand before it" in " ".join(err.split())

@@ -239,6 +239,7 @@ def metric(
     shots: int = 0,
     seed: int = 0,
     reason: bool = False,
+    template: str | None = None,
     vlm: Vlm | None = None,
 ) -> Metric: ...
 def metric_names() -> list[str]: ...
@@ -884,6 +885,7 @@ def by_asking(
     shots: int = 0,
     seed: int = 0,
     reason: bool = False,
+    template: str | None = None,
 ) -> Metric: ...
 def by_tools(
     vlm: Vlm,
@@ -894,4 +896,5 @@ def by_tools(
     shots: int = 0,
     seed: int = 0,
     reason: bool = False,
+    template: str | None = None,
 ) -> Metric: ...

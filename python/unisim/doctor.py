@@ -170,7 +170,8 @@ def model(name: str) -> Iterator[Check]:
     for file, digest in hashes(Path(model.folder)).items():
         yield Check(file, True, f"sha256 {digest}")
     for fact, value in model.facts.items():
-        yield Check(fact, True, value)
+        # Without a template a question is refused until one is named: the folder is not as it should be.
+        yield Check(fact, not (fact == "template" and value.startswith("unknown")), value)
     yield _check("choose", lambda: _choose(model)) if asked else _check("embed", lambda: _embed(model))
 
 

@@ -194,7 +194,7 @@ def _card(
         "candidates": [
             {
                 **_operand(task, candidate, pictures),
-                "score": _share(item["scores"][k]) if "coverage" in item else _number(item["scores"][k]),
+                "score": _share(item["scores"], k) if "coverage" in item else _number(item["scores"][k]),
                 "people": k == asked.label,
                 "metric": k == item["chosen"],
             }
@@ -219,8 +219,14 @@ def _said(item: dict[str, Any], candidates: int, swapped: bool) -> dict[str, Any
     }
 
 
-def _share(score: float | None) -> str:
-    return "–" if score is None else f"{score:.3f}"
+def _share(scores: Sequence[float | None], place: int) -> str:
+    """With as many digits as tell the candidates apart."""
+    score = scores[place]
+    if score is None:
+        return "–"
+    known = {other for other in scores if other is not None}
+    digits = next((d for d in range(3, 8) if len({f"{other:.{d}f}" for other in known}) == len(known)), 3)
+    return f"{score:.{digits}f}"
 
 
 def _number(score: float | None) -> str:

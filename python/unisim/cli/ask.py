@@ -1,5 +1,6 @@
 """unisim ask VLM PROMPT [IMAGE ...] [--choices A B]"""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -47,7 +48,12 @@ def ask(
     ] = None,
     choices: Annotated[
         list[str] | None,
-        typer.Option("--choices", metavar="A B...", help="Answers to choose from; without them it generates."),
+        typer.Option(
+            "--choices",
+            metavar="A B...",
+            help="Answers to choose from, every word up to the next option: pictures stand before it. Without "
+            "choices it generates.",
+        ),
     ] = None,
     template: Annotated[
         str | None,
@@ -105,7 +111,12 @@ def ask(
 def _check(
     choices: list[str] | None, length: str | None, first_token: bool, max_new_tokens: int | None
 ) -> None:
-    """No option is given that would do nothing."""
+    """No option is given that would do nothing, and no picture as a choice."""
+    for choice in choices or []:
+        if Path(choice).suffix and Path(choice).is_file():
+            raise typer.BadParameter(
+                f"--choices takes every word up to the next option, and {choice} is a file: pictures stand before it"
+            )
     if not choices:
         for option, given in (("--length", length), ("--first-token", first_token)):
             if given:

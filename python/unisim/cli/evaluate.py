@@ -118,6 +118,24 @@ def _evaluate(
     return results.result_of(task, evaluation)
 
 
+_ASKED = (">coverage", ">bias", ">unparsable")
+LEAST_COVERAGE = 0.01  # below it a warning: of a hundred answers not one would be a letter
+
+
+def _said(result: dict[str, Any]) -> tuple[str, str, str]:
+    """What stands beside the score of a model that was asked."""
+    from unisim import results
+
+    if "coverage" not in result:
+        return "", "", ""
+    written = result["unparsable"] is not None
+    return (
+        "" if written else f"{result['coverage']:.2g}",
+        f"{result['bias']:+.2f}" if ",swap=no" not in result["metric"] else "",
+        results.percent(result["unparsable"]) if written else "",
+    )
+
+
 def _stored(found: list[dict[str, Any]]) -> bytes:
     from unisim import __version__
 
@@ -141,12 +159,18 @@ def _show(
         if left:
             error = next(item["error"] for item in one["items"] if item["error"])
             output.warn(f"{one['task']}, {one['metric']}: {left} of {one['of']} items have no score: {error}")
+        if one.get("unparsable", 0) is None and one["coverage"] < LEAST_COVERAGE:
+            output.warn(
+                f"{one['task']}, {one['metric']}: the letters have {one['coverage']:.2g} of all probability: the model "
+                "wanted to say something else, its choices tell little"
+            )
     compared = results.compare(found)
     short = results.short_names(found)
+    asked = any("coverage" in one for one in found)
 
     def draw() -> None:
         output.table(
-            ("task", "metric", ">score", ">95 %", ">n", ">ties"),
+            ("task", "metric", ">score", ">95 %", ">n", ">ties", *(_ASKED if asked else ())),
             [
                 (
                     what,
@@ -155,6 +179,7 @@ def _show(
                     "{} to {}".format(*(results.percent(end) for end in interval)),
                     str(one["n"]),
                     str(one.get("ties", "")),
+                    *(_said(one) if asked else ()),
                 )
                 for one in found
                 for what, value, interval in results.shown(one)

@@ -25,6 +25,7 @@ OPTIONS: dict[str, tuple[Callable[[str], Any], str]] = {
     "shots": (int, "a whole number"),
     "seed": (int, "a whole number"),
     "reason": (_yes, "yes or no"),
+    "template": (str, "a name"),
 }
 
 
