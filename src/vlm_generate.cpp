@@ -36,7 +36,7 @@ Tensor prefill(const Vlm::State& vlm, const PlannedPrompt& prompt, bool keep, in
     rows = vlm.fixed_rows(prompt, long_factors);
   } else if (const auto kept = keep ? vlm.prefixes.find(prompt.key, long_factors) : nullptr) {
     const int64_t common = std::min(common_rows(kept->key, prompt.key), prompt.rows() - 1);
-    if (common >= kLeastKept || (common > 0 && common == prompt.rows() - 1)) {
+    if (is_worth(common, prompt)) {
       rows = kept->rows.first(common);
       vlm.counts.prefix_rows += from = common;
     }

@@ -71,12 +71,16 @@ PlannedPrompt first_rows(const PlannedPrompt& prompt, int64_t count) {
   return first;
 }
 
+bool takes_long_factors(const Vlm::State& vlm, const PlannedPrompt& prompt) {
+  return vlm.decoder->long_factors(prompt.rows() + prompt.longest_answer());
+}
+
 /// A run of the decoder as it grows, and what will be kept of it.
 class Making {
  public:
   Making(const Vlm::State& vlm, std::span<const PlannedPrompt> prompts, bool keep)
       : vlm_(vlm), prompts_(prompts), keep_(keep),
-        long_factors_(vlm.decoder->long_factors(prompts[0].rows() + prompts[0].longest_answer())) {}
+        long_factors_(takes_long_factors(vlm, prompts[0])) {}
 
   std::vector<TokenLogs> run(std::span<const SharedRows> plan) {
     const c10::InferenceMode no_gradient;
@@ -101,7 +105,7 @@ class Making {
   void add(const SharedRows& part, Base base) {
     const PlannedPrompt& prompt = prompts_[part.first];
     const bool single = part.parts.empty();
-    if (keep_) base = best_of(base, prompt, single ? prompt.rows() - 1 : part.rows, single);
+    if (keep_) base = best_of(base, prompt, single ? prompt.rows() - 1 : part.rows);
     if (single) {
       add_prompt(prompt, base);
       return;
@@ -117,12 +121,10 @@ class Making {
   }
 
   /// Behind what is kept, where that spares enough: of `most` rows.
-  Base best_of(const Base& base, const PlannedPrompt& prompt, int64_t most, bool single) {
+  Base best_of(const Base& base, const PlannedPrompt& prompt, int64_t most) {
     const auto entry = vlm_.prefixes.find(prompt.key, long_factors_);
     const int64_t common = entry ? std::min(common_rows(entry->key, prompt.key), most) : 0;
-    const int64_t least = base.from == 0 ? kLeastKept : kLeastShared;
-    const bool all = single && base.from == 0 && common > 0 && common == most;
-    if (common - base.from < least && !all) return base;
+    if (!(base.from == 0 ? is_worth(common, prompt) : common - base.from >= kLeastShared)) return base;
     kept_.push_back(entry->rows.first(common));
     spared_ += common - base.from;
     return {.from = common, .kept = &kept_.back()};
@@ -188,12 +190,9 @@ std::vector<PromptRows> numbers_of(std::span<const PlannedPrompt> prompts) {
 
 /// How many from the first on have its rotary factors and begin with its fixed rows.
 std::size_t alike(const Vlm::State& vlm, std::span<const PlannedPrompt> prompts) {
-  const auto long_factors = [&](const PlannedPrompt& prompt) {
-    return vlm.decoder->long_factors(prompt.rows() + prompt.longest_answer());
-  };
   const auto is_alike = [&](const PlannedPrompt& prompt) {
     const PlannedPrompt& first = prompts[0];
-    return long_factors(prompt) == long_factors(first) && prompt.fixed == first.fixed &&
+    return takes_long_factors(vlm, prompt) == takes_long_factors(vlm, first) && prompt.fixed == first.fixed &&
            common_rows(prompt.key, first.key) >= first.fixed;
   };
   return static_cast<std::size_t>(std::ranges::find_if_not(prompts, is_alike) - prompts.begin());
@@ -239,17 +238,17 @@ std::vector<TokenLogs> Vlm::State::answer_logs(std::span<const PlannedPrompt> as
 }
 
 KeysValues Vlm::State::fixed_rows(const PlannedPrompt& prompt, bool long_factors) const {
-  const PlannedPrompt first = first_rows(prompt, prompt.fixed);
-  if (const auto entry = turns.get(first.key, long_factors)) {
+  const auto key = std::span(prompt.key).first(static_cast<std::size_t>(prompt.fixed));
+  if (const auto entry = turns.get(key, long_factors)) {
     counts.prefix_rows += prompt.fixed;
     return entry->rows.first(prompt.fixed);
   }
   const c10::InferenceMode no_gradient;
   KeysValues rows;
   const Stretch stretch{.rows = prompt.fixed, .into = &rows};
-  decoder->run(embedded(first, 0), {&stretch, 1}, {}, long_factors);
+  decoder->run(embedded(first_rows(prompt, prompt.fixed), 0), {&stretch, 1}, {}, long_factors);
   counts.decoder_rows += prompt.fixed;
-  turns.put(first.key, rows);
+  turns.put({key.begin(), key.end()}, rows);
   return rows.first(prompt.fixed);
 }
 

@@ -35,6 +35,10 @@ struct PlannedPrompt {
 
 /// Rows in common with what is kept that are worth it.
 inline constexpr int64_t kLeastKept = 16;
+/// Or all that can be spared, however little: the last row is always computed.
+inline bool is_worth(int64_t kept, const PlannedPrompt& prompt) {
+  return kept >= kLeastKept || (kept > 0 && kept == prompt.rows() - 1);
+}
 
 /// What is asked: turns whose pictures stand in `images`, in order.
 struct VlmAsked {
